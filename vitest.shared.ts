@@ -1,0 +1,24 @@
+import { fileURLToPath } from "node:url";
+import { defineProject, type UserWorkspaceConfig } from "vitest/config";
+
+/** Packages import each other through this condition, so tests run on source and need no build. */
+const SOURCE_CONDITION = "@faultline/source";
+
+/** One vitest project: a package's `test/` folder, run on source. */
+export function packageProject(name: string, configUrl: string): UserWorkspaceConfig {
+  return defineProject({
+    root: fileURLToPath(new URL(".", configUrl)),
+    resolve: { conditions: [SOURCE_CONDITION] },
+    ssr: { resolve: { conditions: [SOURCE_CONDITION, "node", "import", "default"] } },
+    test: {
+      name,
+      include: ["test/**/*.test.ts"],
+      environment: "node",
+      pool: "forks",
+      // Real workers and replays of long traces run on machines of two noisy cores: no test may fail for being slow.
+      testTimeout: 120_000,
+      hookTimeout: 120_000,
+      execArgv: [`--conditions=${SOURCE_CONDITION}`],
+    },
+  });
+}
