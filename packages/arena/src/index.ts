@@ -1,1 +1,3 @@
-export {};
+export { Arena, type ArenaHandle, type ArenaOptions, type ArenaStats, type CacheOptions } from "./arena.ts";
+export { ArenaError, type ArenaErrorCode } from "./errors.ts";
+export { SlabCache, type SlabStats } from "./slab.ts";

@@ -1,1 +1,1 @@
-export {};
+export { RcuDomain, type RcuDomainOptions } from "./rcu/domain.ts";

@@ -1,1 +1,136 @@
-export {};
+/*
+ * A lock for critical sections that are shorter than a sleep.
+ *
+ *   word   meaning
+ *   0      0 free | 1 held | 2 held, and somebody may be asleep
+ *
+ * Why no wake-up is lost: a waiter sleeps only after its exchange has left 2 in the word, and only while the
+ * word is 2. The one store that frees the lock is an exchange which returns what was there, so the holder
+ * learns in the same instant that there may be a sleeper. A woken waiter takes the lock with 2, not 1,
+ * because it cannot know whether it was the last one asleep; the price is at most one needless notify.
+ *
+ * Memory order: every access is a sequentially consistent Atomics operation. The exchange in unlock()
+ * synchronises with the compareExchange or exchange that next takes the lock, so plain accesses inside one
+ * critical section are seen by the next.
+ */
+import { SyncError } from "./errors.ts";
+import { Guard } from "./guard.ts";
+import { checkWords, deadlineOf, isShared, nowMs, pause, selfDeadlock, sleepWhile, type WaitOptions } from "./words.ts";
+
+const FREE = 0;
+const HELD = 1;
+const CONTENDED = 2;
+
+/** Looks at the word this many times before sleeping: about 5 µs, the price of one sleep and wake-up. */
+const SPINS = 100;
+
+/**
+ * A spinlock that never burns a core: it looks a bounded number of times, then sleeps.
+ *
+ * Zeroed words are an unlocked lock, so the constructor creates and attaches alike. Not recursive, not fair
+ * (a newcomer may overtake a sleeper), no owner is recorded. One lock per 16 words avoids false sharing.
+ *
+ * Source: Linux kernel/locking/spinlock.c for the contract; the three states are those of a futex mutex.
+ */
+export class SpinLock {
+  /** Number of 32-bit words a lock occupies. */
+  static readonly WORDS: number = 1;
+
+  readonly #words: Int32Array;
+  readonly #word: number;
+
+  /**
+   * @param words - view on a `SharedArrayBuffer`, or on an `ArrayBuffer` for use in one thread
+   * @param word - index of the lock's word
+   * @throws RangeError if the word is outside the view
+   */
+  constructor(words: Int32Array, word: number) {
+    checkWords("SpinLock", words, word, SpinLock.WORDS);
+    this.#words = words;
+    this.#word = word;
+  }
+
+  /** Is it held by anybody? True or false may be out of date on return; for assertions and display. */
+  get isLocked(): boolean {
+    return Atomics.load(this.#words, this.#word) !== FREE;
+  }
+
+  /** Takes the lock if that needs no waiting. */
+  tryLock(): boolean {
+    return Atomics.compareExchange(this.#words, this.#word, FREE, HELD) === FREE;
+  }
+
+  /**
+   * Takes the lock, waiting for it if need be.
+   *
+   * @returns `true`, or `false` if `timeoutMs` was given and has passed
+   * @throws SyncError `EDEADLK` if it is held and the words are not shared
+   */
+  lock(options?: WaitOptions): boolean {
+    if (Atomics.compareExchange(this.#words, this.#word, FREE, HELD) === FREE) return true;
+    return this.#lockSlow(options);
+  }
+
+  /**
+   * Gives the lock back, and wakes one sleeper if there may be one.
+   *
+   * @throws SyncError `EPERM` if nobody holds it
+   */
+  unlock(): void {
+    const was = Atomics.exchange(this.#words, this.#word, FREE);
+    if (was === CONTENDED) Atomics.notify(this.#words, this.#word, 1);
+    else if (was === FREE) throw new SyncError("EPERM", `SpinLock.unlock: word ${this.#word} is not locked`);
+  }
+
+  /**
+   * Takes the lock and returns a guard that gives it back.
+   *
+   * @throws SyncError `ETIMEDOUT` if `timeoutMs` was given and has passed
+   */
+  acquire(options?: WaitOptions): Guard {
+    if (!this.lock(options)) throw new SyncError("ETIMEDOUT", "SpinLock.acquire: timed out");
+    return new Guard(() => this.unlock());
+  }
+
+  /** Runs `fn` with the lock held and returns its result; the lock is given back also if `fn` throws. */
+  withLock<T>(fn: () => T): T {
+    this.lock();
+    try {
+      return fn();
+    } finally {
+      this.unlock();
+    }
+  }
+
+  /** Throws an `Error` naming the word and its value if that is not a state of this lock. */
+  validate(): void {
+    const state = Atomics.load(this.#words, this.#word);
+    if (state < FREE || state > CONTENDED) {
+      throw new Error(`SpinLock: word ${this.#word} is ${state}, expected 0, 1 or 2`);
+    }
+  }
+
+  /** The state in words, for messages. */
+  toString(): string {
+    const names = ["free", "held", "held, contended"];
+    return `SpinLock(${names[Atomics.load(this.#words, this.#word)] ?? "corrupt"})`;
+  }
+
+  #lockSlow(options: WaitOptions | undefined): boolean {
+    const words = this.#words;
+    const word = this.#word;
+    const deadline = deadlineOf("SpinLock.lock", options);
+    if (!isShared(words)) throw selfDeadlock("SpinLock.lock");
+    for (let spin = 0; spin < SPINS; spin++) {
+      pause();
+      // Look before trying: a failing compareExchange takes the cache line away from the holder.
+      if (Atomics.load(words, word) === FREE && this.tryLock()) return true;
+    }
+    while (Atomics.exchange(words, word, CONTENDED) !== FREE) {
+      // After a timeout the word may say "contended" with nobody asleep: harmless, one needless notify.
+      if (deadline !== Number.POSITIVE_INFINITY && nowMs() >= deadline) return false;
+      sleepWhile("SpinLock.lock", words, word, CONTENDED, deadline);
+    }
+    return true;
+  }
+}

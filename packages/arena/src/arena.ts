@@ -1,0 +1,376 @@
+/*
+ * An arena: one buffer of 32-bit words which locks, trees and objects of every size share.
+ *
+ *   word
+ *      0  magic | version | words | words max | next chunk | carve | carve end | carved | flags | …   header
+ *     16  spinlock, alone in its cache line
+ *     32  roots 0 … 7: well-known words for attaching structures
+ *     64  cache table: 32 records of 32 words (name and sizes, then the changing counts and list heads)
+ *   1088  RCU domain of a shared arena, 16 + 16 * agentsMax words
+ *   1616  first carve-outs of allocWords (with agentsMax 32), up to the end of the chunk
+ *   4096  chunks of 4096 words each: a slab of one cache, or more carve-outs
+ *     …   words (grows in chunks, doubling, up to words max)
+ *
+ * Promises. A word index never changes its meaning while it is allocated: growth does not move words, it
+ * only makes views out of date. A chunk that has become a slab or a carve-out stays that for good, so memory
+ * is bounded by the greatest number of objects each cache has had at one time. A refusal changes nothing.
+ *
+ * An unshared arena belongs to one thread. Its RCU domain lies in a small buffer of its own, so that a read
+ * section open across an allocation is not disturbed when the arena's buffer is replaced by a larger one.
+ *
+ * Lock order: the arena's spinlock is innermost. It is held for a constant number of steps, or one batch of
+ * reclaimed objects, or while the buffer grows; never while callbacks or hooks run.
+ */
+import { RcuDomain } from "@faultline/sync";
+import { ArenaError, checkInteger } from "./errors.ts";
+import * as L from "./layout.ts";
+import { isSharedBuffer, outOfMemory, Region } from "./region.ts";
+import { SlabCache, type SlabStats } from "./slab.ts";
+import { validateArena } from "./validate.ts";
+
+/** Options of {@link Arena.create}. */
+export interface ArenaOptions {
+  /** First size in bytes, rounded up to 16 KiB. Default 1 MiB, or `bytesMax` if that is less. */
+  readonly bytes?: number;
+  /** Size the arena may grow to, at most 2^32, rounded down to 16 KiB. Default 256 MiB, or `bytes` if more. */
+  readonly bytesMax?: number;
+  /** In a `SharedArrayBuffer`, for several agents. Default `false`: one thread, no lock taken. */
+  readonly shared?: boolean;
+  /** Agents that may use `arena.rcu` at the same time, `1..4096`. Default 32. */
+  readonly agentsMax?: number;
+  /** Poison free objects and check the poison on alloc, to find writes after free. Default `false`. */
+  readonly debug?: boolean;
+}
+
+/** What {@link SlabCache} objects look like. */
+export interface CacheOptions {
+  /** 1 to 16 printable ASCII characters. */
+  readonly name: string;
+  /** Words of one object, `4..2032`. */
+  readonly objectWords: number;
+  /**
+   * Objects start at a multiple of this many words: a power of two, `4..1024`. Default: the smallest power of
+   * two that holds the object, at most 16 (a cache line).
+   */
+  readonly alignWords?: number;
+}
+
+/** Names an arena; can be sent to a worker with `postMessage`. A clone of an unshared buffer is a copy. */
+export interface ArenaHandle {
+  readonly buffer: ArrayBuffer | SharedArrayBuffer;
+}
+
+/** What {@link Arena.stats} returns. */
+export interface ArenaStats {
+  readonly bytes: number;
+  readonly bytesMax: number;
+  /** Bytes of header, slabs and carve-out chunks: what can never be used for anything else. */
+  readonly bytesUsed: number;
+  /** Words given out by `allocWords`, each request rounded up to 16. */
+  readonly carvedWords: number;
+  /** How often the buffer has grown. */
+  readonly grown: number;
+  readonly caches: readonly SlabStats[];
+}
+
+const BYTES_LIMIT = L.WORDS_LIMIT * 4;
+const BYTES_DEFAULT = 2 ** 20;
+const BYTES_MAX_DEFAULT = 2 ** 28;
+const AGENTS_MAX_DEFAULT = 32;
+const AGENTS_MAX_LIMIT = 4096;
+
+/** Unshared arenas by their buffer, outgrown ones included: attaching in the same thread finds the arena. */
+const unshared = new WeakMap<ArrayBuffer, Arena>();
+
+/**
+ * Slab caches and carve-outs in one `ArrayBuffer` or `SharedArrayBuffer`.
+ *
+ * Objects are named by their first word, an index into {@link i32}. Any agent that has the handle sees the
+ * same caches, roots and objects.
+ */
+export class Arena {
+  /**
+   * RCU domain whose grace periods {@link SlabCache.freeDeferred} waits for. Readers of objects that are
+   * freed so open their sections here.
+   */
+  readonly rcu: RcuDomain;
+  readonly #region: Region;
+  readonly #caches = new Map<string, SlabCache>();
+
+  private constructor(region: Region) {
+    this.#region = region;
+    const words = region.i32;
+    const agentsMax = words[L.AGENTS_MAX]!;
+    if (region.lock !== undefined) this.rcu = new RcuDomain(words, words[L.RCU]!, { agentsMax });
+    else this.rcu = new RcuDomain(new Int32Array(RcuDomain.words(agentsMax)), 0, { agentsMax });
+    region.onReplace = (buffer) => unshared.set(buffer, this);
+    if (!isSharedBuffer(region.buffer)) unshared.set(region.buffer, this);
+  }
+
+  /**
+   * Creates an arena in a new buffer.
+   *
+   * @throws RangeError if `bytes`, `bytesMax` or `agentsMax` is not an integer in range, or `bytes` exceeds
+   * `bytesMax`
+   * @throws ArenaError `ENOMEM` if the host has no buffer of that size
+   */
+  static create(options: ArenaOptions = {}): Arena {
+    const { shared = false, debug = false, agentsMax = AGENTS_MAX_DEFAULT } = options;
+    checkInteger("Arena.create: agentsMax", agentsMax, 1, AGENTS_MAX_LIMIT);
+    const carve = L.TABLE_END + (shared ? L.roundUp(RcuDomain.words(agentsMax), 16) : 0);
+    const headerBytes = L.roundUp(carve * 4, L.CHUNK_BYTES);
+    const { bytes, bytesMax } = checkSizes(options, headerBytes);
+    const buffer = newBuffer(bytes, bytesMax, shared);
+    const words = new Int32Array(buffer, 0, bytes / 4);
+    words[L.VERSION] = L.VERSION_VALUE;
+    words[L.WORDS] = bytes / 4;
+    words[L.WORDS_MAX] = bytesMax / 4;
+    words[L.NEXT] = headerBytes / 4;
+    words[L.CARVE] = carve;
+    words[L.CARVE_END] = headerBytes / 4;
+    words[L.FLAGS] = debug ? L.FLAG_DEBUG : 0;
+    words[L.AGENTS_MAX] = agentsMax;
+    words[L.RCU] = shared ? L.TABLE_END : 0;
+    words[L.MAGIC] = L.MAGIC_VALUE;
+    return new Arena(new Region(buffer));
+  }
+
+  /**
+   * Opens the arena in a buffer, usually in another worker. For the handle of an unshared arena in its own
+   * thread this is the arena itself; elsewhere it is a copy made by structured cloning.
+   *
+   * @throws ArenaError `EINVAL` if the buffer holds no arena, or one of another version
+   */
+  static attach(handle: ArenaHandle): Arena {
+    const buffer: unknown = handle?.buffer;
+    if (!isSharedBuffer(buffer) && !(buffer instanceof ArrayBuffer)) {
+      throw new ArenaError(
+        "EINVAL",
+        "Arena.attach: handle.buffer is neither ArrayBuffer nor SharedArrayBuffer",
+      );
+    }
+    const known = isSharedBuffer(buffer) ? undefined : unshared.get(buffer);
+    if (known !== undefined) return known;
+    checkHeader(buffer);
+    return new Arena(new Region(buffer));
+  }
+
+  /** A structured-cloneable name of this arena for {@link attach}. */
+  handle(): ArenaHandle {
+    return { buffer: this.#region.buffer };
+  }
+
+  /** Current view of all words. Read it again after anything that may allocate. */
+  get i32(): Int32Array {
+    return this.#region.i32;
+  }
+
+  /** The same bytes as 64-bit floats; `f64[word / 2]` starts at word `word`, which must be even. */
+  get f64(): Float64Array {
+    return this.#region.f64;
+  }
+
+  /** Is the buffer one that several agents can use? */
+  get isShared(): boolean {
+    return this.#region.lock !== undefined;
+  }
+
+  /** Re-creates the views if another agent has grown the buffer. Cost: one Atomics load if not. */
+  refresh(): void {
+    this.#region.refresh();
+  }
+
+  /**
+   * Makes sure that the views cover `word`, for readers that meet a word published by another agent.
+   * Cost: one comparison if they do.
+   */
+  ensure(word: number): void {
+    if (word >= this.#region.i32.length) this.#region.refresh();
+  }
+
+  /**
+   * Carves out words for good, for a lock, a table, the header of a structure.
+   *
+   * @param count - words, integer `1..2^30`
+   * @returns the first word, a multiple of 16. The words are zero
+   * @throws ArenaError `ENOMEM` if there is no room, with everything as it was
+   */
+  allocWords(count: number): number {
+    checkInteger("Arena.allocWords: count", count, 1, L.WORDS_LIMIT);
+    const region = this.#region;
+    const word = region.takeFailure() ? 0 : region.locked(() => region.carve(count));
+    if (word === 0) throw outOfMemory(`Arena.allocWords(${count})`, region);
+    return word;
+  }
+
+  /**
+   * Finds the cache of that name, or creates it. The same name is the same cache, in every agent.
+   *
+   * @throws RangeError if a name or size is out of range
+   * @throws ArenaError `EINVAL` if the cache exists with other sizes; `ENOMEM` if there are 32 caches already
+   */
+  cache(options: CacheOptions): SlabCache {
+    const { name, objectWords } = options;
+    const alignWords = checkCache(options);
+    const known = this.#caches.get(name);
+    const index = this.#region.locked(() => findOrAddCache(this.#region.i32, name, objectWords, alignWords));
+    if (known !== undefined) return known;
+    const cache = new SlabCache(this.#region, this.rcu, index);
+    this.#caches.set(name, cache);
+    return cache;
+  }
+
+  /** The word stored at `slot` (`0..7`) by {@link setRoot}, 0 if none. One Atomics load. */
+  root(slot: number): number {
+    checkInteger("Arena.root: slot", slot, 0, L.ROOT_SLOTS - 1);
+    return Atomics.load(this.#region.i32, L.ROOTS + slot);
+  }
+
+  /** Publishes a word for others to find; what was written before is visible to who reads it there. */
+  setRoot(slot: number, word: number): void {
+    checkInteger("Arena.setRoot: slot", slot, 0, L.ROOT_SLOTS - 1);
+    checkInteger("Arena.setRoot: word", word, 0, L.WORDS_LIMIT - 1);
+    Atomics.store(this.#region.i32, L.ROOTS + slot, word);
+  }
+
+  /**
+   * Makes the `n`-th allocation of this agent from now fail with `ENOMEM`, once: `1` is the next one. An
+   * allocation is a call of alloc, tryAlloc, reserve or allocWords; allocations out of a reservation do not
+   * count, because they cannot fail. `0` disarms.
+   */
+  failNth(n: number): void {
+    checkInteger("Arena.failNth: n", n, 0, 2 ** 30);
+    this.#region.failIn = n;
+  }
+
+  /**
+   * Checks every header word, cache record, slab, free list and deferred list.
+   *
+   * @throws Error naming the cache, the word and both values at the first thing that is wrong
+   *
+   * Takes the lock for the whole walk. Cost: proportional to the number of objects; for tests.
+   */
+  validate(): void {
+    this.#region.locked(() => validateArena(this.#region.i32));
+  }
+
+  /** Sizes and the counts of all caches. */
+  stats(): ArenaStats {
+    const words = this.#region.refresh();
+    const count = Atomics.load(words, L.CACHES);
+    const caches = Array.from({ length: count }, (_, i) => new SlabCache(this.#region, this.rcu, i).stats());
+    return this.#region.locked(() => {
+      const now = this.#region.i32;
+      return {
+        bytes: now.length * 4,
+        bytesMax: now[L.WORDS_MAX]! * 4,
+        bytesUsed: now[L.NEXT]! * 4,
+        carvedWords: now[L.CARVED]!,
+        grown: now[L.GROWN]!,
+        caches,
+      };
+    });
+  }
+
+  /** Gives back this agent's reservations and its RCU slot; the buffer stays usable for the others. */
+  close(): void {
+    for (const cache of this.#caches.values()) cache.unreserve();
+    this.rcu.close();
+  }
+
+  /** {@link close}, for `using`. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+function checkSizes(options: ArenaOptions, headerBytes: number): { bytes: number; bytesMax: number } {
+  const asked = options.bytes ?? Math.min(BYTES_DEFAULT, options.bytesMax ?? BYTES_DEFAULT);
+  checkInteger("Arena.create: bytes", asked, 1, BYTES_LIMIT);
+  const askedMax = options.bytesMax ?? Math.max(BYTES_MAX_DEFAULT, asked);
+  checkInteger("Arena.create: bytesMax", askedMax, headerBytes, BYTES_LIMIT);
+  if (asked > askedMax) throw new RangeError(`Arena.create: bytes ${asked} is above bytesMax ${askedMax}`);
+  const bytesMax = Math.floor(askedMax / L.CHUNK_BYTES) * L.CHUNK_BYTES;
+  const bytes = Math.min(bytesMax, Math.max(headerBytes, L.roundUp(asked, L.CHUNK_BYTES)));
+  return { bytes, bytesMax };
+}
+
+function newBuffer(bytes: number, bytesMax: number, shared: boolean): ArrayBuffer | SharedArrayBuffer {
+  try {
+    return shared ? new SharedArrayBuffer(bytes, { maxByteLength: bytesMax }) : new ArrayBuffer(bytes);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new ArenaError(
+      "ENOMEM",
+      `Arena.create: the host has no buffer of ${bytes} (at most ${bytesMax}) bytes`,
+    );
+  }
+}
+
+function checkHeader(buffer: ArrayBuffer | SharedArrayBuffer): void {
+  if (buffer.byteLength < L.CHUNK_BYTES || buffer.byteLength % L.CHUNK_BYTES !== 0) {
+    throw new ArenaError("EINVAL", `Arena.attach: a buffer of ${buffer.byteLength} bytes holds no arena`);
+  }
+  const words = new Int32Array(buffer, 0, 16);
+  if (words[L.MAGIC] !== L.MAGIC_VALUE) {
+    throw new ArenaError(
+      "EINVAL",
+      `Arena.attach: no arena, word 0 is ${words[L.MAGIC]}, expected ${L.MAGIC_VALUE}`,
+    );
+  }
+  if (words[L.VERSION] !== L.VERSION_VALUE) {
+    throw new ArenaError(
+      "EINVAL",
+      `Arena.attach: arena of version ${words[L.VERSION]}, expected ${L.VERSION_VALUE}`,
+    );
+  }
+}
+
+/** Checks the options and returns the alignment. */
+function checkCache(options: CacheOptions): number {
+  const { name, objectWords } = options;
+  if (typeof name !== "string" || !/^[\x21-\x7e]{1,16}$/.test(name)) {
+    throw new RangeError(
+      `Arena.cache: name must be 1 to 16 printable ASCII characters, got "${String(name)}"`,
+    );
+  }
+  checkInteger("Arena.cache: objectWords", objectWords, L.OBJECT_WORDS_MIN, L.OBJECT_WORDS_MAX);
+  const alignWords = options.alignWords ?? Math.min(16, 2 ** Math.ceil(Math.log2(objectWords)));
+  checkInteger("Arena.cache: alignWords", alignWords, L.OBJECT_WORDS_MIN, L.ALIGN_WORDS_MAX);
+  if ((alignWords & (alignWords - 1)) !== 0) {
+    throw new RangeError(`Arena.cache: alignWords must be a power of two, got ${alignWords}`);
+  }
+  return alignWords;
+}
+
+/** Index of the cache. Lock held. */
+function findOrAddCache(words: Int32Array, name: string, objectWords: number, alignWords: number): number {
+  const count = words[L.CACHES]!;
+  for (let index = 0; index < count; index++) {
+    const base = L.cacheRecord(index);
+    if (L.unpackName(words, base + L.NAME) !== name) continue;
+    const hasObject = words[base + L.OBJECT_WORDS]!;
+    const hasAlign = words[base + L.ALIGN_WORDS]!;
+    if (hasObject === objectWords && hasAlign === alignWords) return index;
+    const has = `objectWords ${hasObject}, alignWords ${hasAlign}`;
+    const asked = `objectWords ${objectWords}, alignWords ${alignWords}`;
+    throw new ArenaError("EINVAL", `Arena.cache: "${name}" exists with ${has}, asked for ${asked}`);
+  }
+  if (count === L.CACHES_MAX) {
+    throw new ArenaError(
+      "ENOMEM",
+      `Arena.cache: no room for "${name}", there are ${L.CACHES_MAX} caches already`,
+    );
+  }
+  const base = L.cacheRecord(count);
+  words.set(L.packName(name), base + L.NAME);
+  const stride = L.roundUp(objectWords, alignWords);
+  const first = L.firstObject(alignWords);
+  words[base + L.OBJECT_WORDS] = objectWords;
+  words[base + L.ALIGN_WORDS] = alignWords;
+  words[base + L.STRIDE] = stride;
+  words[base + L.FIRST] = first;
+  words[base + L.PER_SLAB] = Math.floor((L.CHUNK_WORDS - first) / stride);
+  Atomics.store(words, L.CACHES, count + 1);
+  return count;
+}

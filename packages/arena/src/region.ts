@@ -1,0 +1,150 @@
+/*
+ * The buffer of an arena: its views, its lock, its growth. Everything else in the package goes through here.
+ *
+ * Growth never moves a word. A shared buffer is a growable SharedArrayBuffer, whose earlier views stay valid.
+ * An unshared one is replaced by a larger copy, so a view taken before is out of date afterwards. The old
+ * ArrayBuffer is not transferred or detached: detaching any buffer makes V8 add a check to every typed array
+ * access of the isolate. In debug mode the old copy is poisoned, so that reads through a stale view show.
+ *
+ * Views are always of fixed length: a length-tracking view on a growable buffer costs about 19 times as much
+ * per access in V8.
+ *
+ * Memory order: WORDS is stored with Atomics after the buffer has grown. An agent that meets a word beyond
+ * its views got it through a lock or an Atomics load of a published word, both later than that store, so its
+ * refresh() sees a length that covers the word.
+ */
+import { SpinLock } from "@faultline/sync";
+import { ArenaError } from "./errors.ts";
+import * as L from "./layout.ts";
+
+/** Words of a freed object, and of an outgrown unshared buffer, in debug mode. */
+export const POISON = 0x6b6b6b6b;
+
+/** Package-internal: the memory under an `Arena` and its caches. */
+export class Region {
+  i32: Int32Array;
+  f64: Float64Array;
+  buffer: ArrayBuffer | SharedArrayBuffer;
+  /** Absent on an unshared buffer, which only one thread can reach. */
+  readonly lock: SpinLock | undefined;
+  readonly debug: boolean;
+  /** Called with the new buffer after an unshared one has been replaced. */
+  onReplace: ((buffer: ArrayBuffer) => void) | undefined = undefined;
+  /** Allocations until the injected failure, which is counted in this agent only; 0 = none. */
+  failIn: number = 0;
+
+  constructor(buffer: ArrayBuffer | SharedArrayBuffer) {
+    this.buffer = buffer;
+    this.i32 = new Int32Array(buffer, 0, buffer.byteLength / 4);
+    this.f64 = new Float64Array(buffer, 0, buffer.byteLength / 8);
+    this.debug = (this.i32[L.FLAGS]! & L.FLAG_DEBUG) !== 0;
+    this.lock = isSharedBuffer(buffer) ? new SpinLock(this.i32, L.LOCK) : undefined;
+  }
+
+  /** Re-creates the views if another agent has grown the buffer. Cost: one Atomics load if not. */
+  refresh(): Int32Array {
+    if (this.lock !== undefined && Atomics.load(this.i32, L.WORDS) !== this.i32.length) this.#view();
+    return this.i32;
+  }
+
+  /** Runs `fn` with the arena's lock held, if it has one. */
+  locked<T>(fn: () => T): T {
+    const lock = this.lock;
+    if (lock === undefined) return fn();
+    lock.lock();
+    try {
+      // A plain load is enough: the buffer only grows under this lock.
+      if (this.i32[L.WORDS] !== this.i32.length) this.#view();
+      return fn();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Counts one allocation against the armed failure. */
+  takeFailure(): boolean {
+    return this.failIn > 0 && --this.failIn === 0;
+  }
+
+  /** First word of `count` fresh chunks in a row, growing the buffer if need be; 0 if impossible. Lock held. */
+  takeChunks(count: number): number {
+    const first = this.i32[L.NEXT]!;
+    const end = first + count * L.CHUNK_WORDS;
+    if (end > this.i32.length && !this.#grow(end)) return 0;
+    this.i32[L.NEXT] = end;
+    return first;
+  }
+
+  /** Carves `count` zeroed words, 16-word aligned; 0 if impossible. Lock held. */
+  carve(count: number): number {
+    const size = L.roundUp(count, 16);
+    let words = this.i32;
+    let at = words[L.CARVE]!;
+    if (at + size > words[L.CARVE_END]!) {
+      const chunks = Math.ceil(size / L.CHUNK_WORDS);
+      const end = words[L.NEXT]!;
+      // Chunks behind the current carve-out extend it; otherwise what is left of it stays unused.
+      const extend = end === words[L.CARVE_END]!;
+      const missing = extend ? Math.ceil((at + size - end) / L.CHUNK_WORDS) : chunks;
+      const fresh = this.takeChunks(missing);
+      if (fresh === 0) return 0;
+      words = this.i32;
+      if (!extend) at = fresh;
+      words[L.CARVE_END] = fresh + missing * L.CHUNK_WORDS;
+    }
+    words[L.CARVE] = at + size;
+    words[L.CARVED]! += size;
+    return at;
+  }
+
+  #grow(wordsNeeded: number): boolean {
+    const wordsMax = this.i32[L.WORDS_MAX]!;
+    if (wordsNeeded > wordsMax) return false;
+    const doubled = Math.min(wordsMax, Math.max(wordsNeeded, this.i32.length * 2));
+    // The host may refuse the doubled size and still have room for what is needed.
+    return this.#growTo(doubled) || (doubled > wordsNeeded && this.#growTo(wordsNeeded));
+  }
+
+  #growTo(words: number): boolean {
+    try {
+      if (isSharedBuffer(this.buffer)) this.buffer.grow(words * 4);
+      else this.#replace(new ArrayBuffer(words * 4));
+    } catch (error) {
+      if (error instanceof RangeError) return false;
+      throw error;
+    }
+    this.i32[L.GROWN]! += 1;
+    Atomics.store(this.i32, L.WORDS, words);
+    this.#view();
+    return true;
+  }
+
+  #replace(buffer: ArrayBuffer): void {
+    const old = this.i32;
+    new Int32Array(buffer).set(old);
+    this.buffer = buffer;
+    this.#view();
+    if (this.debug) old.fill(POISON);
+    this.onReplace?.(buffer);
+  }
+
+  #view(): void {
+    const bytes = this.buffer.byteLength;
+    this.i32 = new Int32Array(this.buffer, 0, bytes / 4);
+    this.f64 = new Float64Array(this.buffer, 0, bytes / 8);
+  }
+}
+
+/** Is this buffer one that other agents may see? */
+export function isSharedBuffer(buffer: unknown): buffer is SharedArrayBuffer {
+  return typeof SharedArrayBuffer !== "undefined" && buffer instanceof SharedArrayBuffer;
+}
+
+/** The error for an allocation that found no room. */
+export function outOfMemory(what: string, region: Region): ArenaError {
+  const words = region.i32.length;
+  return new ArenaError(
+    "ENOMEM",
+    `${what}: arena is full, ${words * 4} of at most ${region.i32[L.WORDS_MAX]! * 4} bytes`,
+  );
+}

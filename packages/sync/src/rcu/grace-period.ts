@@ -1,0 +1,122 @@
+/*
+ * When has everybody who could still see the old version left?
+ *
+ * One grace period (GP) at a time is in progress in a domain. GP_SEQ is even between two of them and odd
+ * during one. A reader announces itself by storing the snapshot (GP_SEQ << 1) | 1 in its own slot, and
+ * leaves by exchanging 0 into it. The GP that made GP_SEQ the odd number `s` may end as soon as every slot
+ * has been seen idle or holding exactly the snapshot of `s`. Any agent may start, scan and end a GP; both
+ * transitions are a compareExchange on GP_SEQ, so each happens once.
+ *
+ * Why one phase is enough. All accesses to these words, to the slots, and to the published pointer are
+ * Atomics operations, so they have one total order S that agrees with each agent's program order:
+ *
+ *     writer                                reader
+ *     U: unpublish the old version          L: load GP_SEQ
+ *     B: compareExchange GP_SEQ to s        A: store snapshot in own slot
+ *     C: load the reader's slot             P: load the pointer, use what it names
+ *     E: end, free the old version          X: exchange 0 into own slot
+ *
+ *   - C comes before A in S (the writer saw the slot as it was before): then U < B < C < A < P, the reader
+ *     finds the new version. Its snapshot may be older than s, which only makes later GPs wait for it.
+ *   - C sees A's value and it is the snapshot of s: then L read what B wrote, U < B < L < P, new version.
+ *   - C sees A's value and it is another snapshot, or AWAITED: the GP does not end.
+ *   - C comes after X: the reader has left. C reads what X (or a later operation of the same agent) wrote,
+ *     so X synchronises with C, and everything the reader did, plain reads too, happens before E.
+ *
+ * Flavours with a one-bit phase need two flips, since a reader delayed between L and A would announce a
+ * phase that has come round again. Here that takes a delay of exactly k * 2^31 steps of GP_SEQ: slots are
+ * compared for equality with the one snapshot of the GP in progress, never for order, so a reader that is
+ * delayed by any other number of GPs is recognised as older.
+ *
+ * A cookie is the value GP_SEQ must reach. poll() refuses only while GP_SEQ is one to three steps short of
+ * it: when the sequence has wrapped around a cookie that was kept too long, the answer may be a false "not
+ * yet", never a false "yes".
+ */
+import { AGENTS_HIGH, AWAITED, GP_SEQ, GP_WANTED, IDLE, READER_LEFT, STATE, slotWord } from "./layout.ts";
+
+/** What a reader that starts while GP_SEQ is `seq` stores in its slot; odd, hence never IDLE or AWAITED. */
+export function snapshotOf(seq: number): number {
+  return (seq << 1) | 1;
+}
+
+/** Has GP_SEQ = `seq` reached `cookie`? A live cookie is at most three steps ahead. */
+export function isElapsed(seq: number, cookie: number): boolean {
+  const stepsLeft = (cookie - seq) | 0;
+  return stepsLeft < 1 || stepsLeft > 3;
+}
+
+/**
+ * Names the end of the first grace period that has not begun yet, and begins it if none is in progress.
+ * Cost: two Atomics operations.
+ */
+export function requestCookie(words: Int32Array, base: number): number {
+  const seq = Atomics.load(words, base + GP_SEQ);
+  if ((seq & 1) === 0) {
+    // Losing this race means that another agent began a grace period after our load: that one will do.
+    Atomics.compareExchange(words, base + GP_SEQ, seq, (seq + 1) | 0);
+    return (seq + 2) | 0;
+  }
+  // The GP in progress may have begun before the caller's unpublish, so it does not count.
+  const cookie = (seq + 3) | 0;
+  Atomics.store(words, base + GP_WANTED, cookie);
+  return cookie;
+}
+
+/**
+ * Moves grace periods on as far as the readers allow.
+ *
+ * @returns whether `cookie` has been reached. Cost: one load if it has; else one load per agent slot in use
+ */
+export function advance(words: Int32Array, base: number, cookie: number): boolean {
+  for (;;) {
+    const seq = Atomics.load(words, base + GP_SEQ);
+    if (isElapsed(seq, cookie)) return true;
+    if ((seq & 1) === 1 && findBlocker(words, base, seq) !== -1) return false;
+    if (Atomics.compareExchange(words, base + GP_SEQ, seq, (seq + 1) | 0) === seq) continueIfWanted(words, base, seq);
+  }
+}
+
+/** After ending a GP, begins the next one at once if its cookie has been handed out: its wait starts now. */
+function continueIfWanted(words: Int32Array, base: number, seq: number): void {
+  const ended = (seq + 1) | 0;
+  if ((seq & 1) === 0 || Atomics.load(words, base + GP_WANTED) !== ((seq + 3) | 0)) return;
+  Atomics.compareExchange(words, base + GP_SEQ, ended, (ended + 1) | 0);
+}
+
+/** State word of the first agent that holds up the grace period `seq` (odd), or -1. */
+export function findBlocker(words: Int32Array, base: number, seq: number): number {
+  const current = snapshotOf(seq);
+  const high = Atomics.load(words, base + AGENTS_HIGH);
+  for (let index = 0; index < high; index++) {
+    const word = slotWord(base, index) + STATE;
+    const state = Atomics.load(words, word);
+    if (state !== IDLE && state !== current) return word;
+  }
+  return -1;
+}
+
+/**
+ * Asks one reader that holds up the grace period in progress to notify on leaving.
+ *
+ * @returns value of READER_LEFT to sleep on, or `undefined` if nobody holds it up any more
+ *
+ * No wake-up is lost: READER_LEFT is read first, then the reader is marked. A reader that leaves after the
+ * mark finds it in its exchange and increments READER_LEFT, so the sleep on the old value returns at once.
+ */
+export function awaitBlocker(words: Int32Array, base: number): number | undefined {
+  const ticket = Atomics.load(words, base + READER_LEFT);
+  const seq = Atomics.load(words, base + GP_SEQ);
+  if ((seq & 1) === 0) return undefined;
+  const word = findBlocker(words, base, seq);
+  if (word === -1) return undefined;
+  const state = Atomics.load(words, word);
+  if (state === AWAITED) return ticket;
+  if (state === IDLE || state === snapshotOf(seq)) return undefined;
+  return Atomics.compareExchange(words, word, state, AWAITED) === state ? ticket : undefined;
+}
+
+/** Called by a reader that found AWAITED on leaving. */
+export function announceLeft(words: Int32Array, base: number): void {
+  Atomics.add(words, base + READER_LEFT, 1);
+  Atomics.notify(words, base + READER_LEFT);
+}

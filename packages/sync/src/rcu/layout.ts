@@ -1,0 +1,52 @@
+/*
+ * The words of an RCU domain.
+ *
+ *   word             name         meaning
+ *   0                AGENTS_MAX   slots laid out behind the header; 0 until the first constructor wrote it
+ *   1                GP_SEQ       2 * (grace periods completed), + 1 while one is in progress; wraps at 2^32
+ *   2                GP_WANTED    cookie somebody asked for while a grace period was in progress (a hint)
+ *   3                READER_LEFT  counts awaited readers that have left; writers sleep on it
+ *   4                AGENTS_HIGH  highest slot ever claimed + 1, so that scans stop early
+ *   5 … 15                        zero
+ *   16 + 16 i        STATE        agent i: 0 idle | odd: reading, snapshot of GP_SEQ | 2 reading, awaited
+ *   16 + 16 i + 1    CLAIMED      1 while an agent owns the slot
+ *   16 + 16 i + 2    DEPTH        nesting of its read sections; -1 offline. Only its owner touches it
+ *
+ * A slot is 64 bytes, so a reader's stores never invalidate another reader's cache line if the domain starts
+ * at a multiple of 16 words.
+ */
+
+export const AGENTS_MAX = 0;
+export const GP_SEQ = 1;
+export const GP_WANTED = 2;
+export const READER_LEFT = 3;
+export const AGENTS_HIGH = 4;
+
+export const HEADER_WORDS = 16;
+export const SLOT_WORDS = 16;
+
+export const STATE = 0;
+export const CLAIMED = 1;
+export const DEPTH = 2;
+
+/** STATE of an agent outside every read section. */
+export const IDLE = 0;
+/** STATE of a reader which a writer waits for: older than the grace period in progress, notify on leaving. */
+export const AWAITED = 2;
+/** DEPTH of an agent that has gone offline. */
+export const OFFLINE = -1;
+
+/** Agent slots of a domain when the caller does not say. */
+export const AGENTS_MAX_DEFAULT = 32;
+/** Most agent slots a domain can have. */
+export const AGENTS_MAX_LIMIT = 4096;
+
+/** Words of a domain with `agentsMax` slots. */
+export function domainWords(agentsMax: number): number {
+  return HEADER_WORDS + SLOT_WORDS * agentsMax;
+}
+
+/** First word of agent slot `index` in the domain at `base`. */
+export function slotWord(base: number, index: number): number {
+  return base + HEADER_WORDS + SLOT_WORDS * index;
+}

@@ -1,0 +1,84 @@
+/*
+ * What every primitive needs from its words: argument checks, a pause for spin loops, a clock, and a wait
+ * that says clearly why it cannot block. Nothing here knows what a lock is.
+ */
+import { SyncError } from "./errors.ts";
+
+/** Options of every call that may block. */
+export interface WaitOptions {
+  /** Give up after this many milliseconds and return `false`; without it the call waits as long as it takes. */
+  readonly timeoutMs?: number;
+}
+
+/** Result of {@link sleepWhile}. */
+export type SleepResult = "ok" | "not-equal" | "timed-out";
+
+type Clock = { now(): number };
+/** Monotonic milliseconds; two agents' clocks have different origins, so values never go into shared words. */
+const clock: Clock = (globalThis as { performance?: Clock }).performance ?? Date;
+
+/** Monotonic time of this agent in milliseconds. */
+export function nowMs(): number {
+  return clock.now();
+}
+
+/** Time at which a wait with these options gives up, on the {@link nowMs} clock; `Infinity` if never. */
+export function deadlineOf(what: string, options: WaitOptions | undefined): number {
+  const timeoutMs = options?.timeoutMs;
+  if (timeoutMs === undefined) return Number.POSITIVE_INFINITY;
+  if (!(timeoutMs >= 0)) throw new RangeError(`${what}: timeoutMs must be a number >= 0, got ${timeoutMs}`);
+  return nowMs() + timeoutMs;
+}
+
+// Node 20 has no Atomics.pause; an empty body is then the best a spin loop can do.
+const hardwarePause = (Atomics as { pause?: () => void }).pause;
+
+/** One turn of a spin loop. */
+export const pause: () => void = hardwarePause === undefined ? () => {} : () => hardwarePause();
+
+/** Can another agent see these words? If not, nobody else can ever change them while this thread waits. */
+export function isShared(words: Int32Array): boolean {
+  return typeof SharedArrayBuffer !== "undefined" && words.buffer instanceof SharedArrayBuffer;
+}
+
+/** Checks that `count` words starting at `word` lie inside `words`. */
+export function checkWords(what: string, words: Int32Array, word: number, count: number): void {
+  if (!(words instanceof Int32Array)) throw new TypeError(`${what}: words must be an Int32Array`);
+  const wordMax = words.length - count;
+  if (!Number.isInteger(word) || word < 0 || word > wordMax) {
+    throw new RangeError(
+      `${what}: word must be an integer in 0..${wordMax} (it occupies ${count} of ${words.length} words), got ${word}`,
+    );
+  }
+}
+
+/**
+ * Sleeps while `words[word]` is `expected`, at most until `deadline` ({@link nowMs} clock).
+ *
+ * @throws SyncError `EDEADLK` on an `ArrayBuffer`, which no other agent can see; `EWOULDBLOCK` where the
+ * thread may not block
+ */
+export function sleepWhile(
+  what: string,
+  words: Int32Array,
+  word: number,
+  expected: number,
+  deadline: number,
+): SleepResult {
+  if (!isShared(words)) throw selfDeadlock(what);
+  const timeoutMs = deadline === Number.POSITIVE_INFINITY ? deadline : Math.max(0, deadline - nowMs());
+  try {
+    return Atomics.wait(words, word, expected, timeoutMs);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw new SyncError("EWOULDBLOCK", `${what}: this thread may not block, use the try or the async form`);
+  }
+}
+
+/** The error for a wait that only this very thread could end. */
+export function selfDeadlock(what: string): SyncError {
+  return new SyncError(
+    "EDEADLK",
+    `${what}: must wait, but on an ArrayBuffer this thread is the only one that could ever release it`,
+  );
+}
