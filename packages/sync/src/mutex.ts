@@ -1,1 +1,237 @@
-export {};
+/*
+ * A sleeping lock with a queue.
+ *
+ *   word     name     meaning
+ *   0        STATE    bit 0 LOCKED | bit 1 WAITERS, the queue is not empty | bit 2 HANDOFF, see below
+ *   1 … 7             zero
+ *   8 … 63   queue    those who wait, in order of arrival (wait-queue.ts)
+ *
+ * Unlocking wakes the first waiter but leaves the lock free meanwhile, so a thread that is running may take
+ * it first: waking costs microseconds, and a lock that stands still for so long is slow for everybody. A
+ * first waiter that was woken and lost sets HANDOFF; the next unlock then gives the lock to it directly,
+ * LOCKED staying set, so nobody is overtaken twice after having been first.
+ *
+ * WAITERS, HANDOFF and the list change only under the queue's spinlock, which is innermost.
+ * Memory order: every access is a sequentially consistent Atomics operation.
+ */
+import { SyncError } from "./errors.ts";
+import { Guard } from "./guard.ts";
+import { Kind, QUEUE_WORDS, WaitQueue, Wake } from "./wait-queue.ts";
+import { checkWords, deadlineOf, isShared, nowMs, pause, selfDeadlock, type WaitOptions } from "./words.ts";
+
+const QUEUE = 8;
+
+const LOCKED = 1 << 0;
+const WAITERS = 1 << 1;
+const HANDOFF = 1 << 2;
+
+/** Looks at the lock before queueing: a critical section that ends soon costs no sleep. */
+const SPINS = 60;
+
+/**
+ * A mutex: waiters sleep in a queue and are served in order of arrival, except that a running thread may
+ * overtake the first waiter once.
+ *
+ * Zeroed words are an unlocked mutex, so the constructor creates and attaches alike. Not recursive, no owner
+ * is recorded.
+ *
+ * Source: Linux v6.12 kernel/locking/mutex.c (WAITERS and HANDOFF; optimistic spinning on a running owner is
+ * a fixed number of looks here).
+ */
+export class Mutex {
+  /** Number of 32-bit words a mutex occupies. */
+  static readonly WORDS: number = QUEUE + QUEUE_WORDS;
+
+  readonly #words: Int32Array;
+  readonly #state: number;
+  readonly #queue: WaitQueue;
+
+  /**
+   * @param words - view on a `SharedArrayBuffer`, or on an `ArrayBuffer` for use in one thread
+   * @param word - first word of the mutex; a multiple of 16 keeps it on its own cache lines
+   * @throws RangeError if the words lie outside the view
+   */
+  constructor(words: Int32Array, word: number) {
+    checkWords("Mutex", words, word, Mutex.WORDS);
+    this.#words = words;
+    this.#state = word;
+    this.#queue = new WaitQueue(words, word + QUEUE);
+  }
+
+  /** Is it held by anybody? May be out of date on return. */
+  get isLocked(): boolean {
+    return (this.#load() & LOCKED) !== 0;
+  }
+
+  /** Does anybody wait? May be out of date on return. */
+  get isContended(): boolean {
+    return (this.#load() & WAITERS) !== 0;
+  }
+
+  /** Takes the mutex if that needs no waiting; never spins. */
+  tryLock(): boolean {
+    for (;;) {
+      const state = this.#load();
+      if ((state & LOCKED) !== 0) return false;
+      if (Atomics.compareExchange(this.#words, this.#state, state, state | LOCKED) === state) return true;
+    }
+  }
+
+  /**
+   * Takes the mutex, waiting for it if need be. Cost uncontended: one Atomics compareExchange.
+   *
+   * @returns `true`, or `false` if `timeoutMs` was given and has passed
+   * @throws SyncError `EDEADLK` if it is held and the words are not shared
+   */
+  lock(options?: WaitOptions): boolean {
+    if (Atomics.compareExchange(this.#words, this.#state, 0, LOCKED) === 0) return true;
+    return this.#lockSlow(options);
+  }
+
+  /**
+   * Gives the mutex back. Cost without waiters: one Atomics compareExchange.
+   *
+   * @throws SyncError `EPERM` if nobody holds it
+   */
+  unlock(): void {
+    if (Atomics.compareExchange(this.#words, this.#state, LOCKED, 0) === LOCKED) return;
+    this.#unlockSlow();
+  }
+
+  /**
+   * Takes the mutex and returns a guard that gives it back.
+   *
+   * @throws SyncError `ETIMEDOUT` if `timeoutMs` was given and has passed
+   */
+  acquire(options?: WaitOptions): Guard {
+    if (!this.lock(options)) throw new SyncError("ETIMEDOUT", "Mutex.acquire: timed out");
+    return new Guard(() => this.unlock());
+  }
+
+  /** Runs `fn` with the mutex held and returns its result; it is given back also if `fn` throws. */
+  withLock<T>(fn: () => T): T {
+    this.lock();
+    try {
+      return fn();
+    } finally {
+      this.unlock();
+    }
+  }
+
+  /** How many wait in the queue. May be out of date on return. */
+  get waiterCount(): number {
+    const waiters = this.#queue.describe();
+    return waiters === "" ? 0 : waiters.split(" ").length;
+  }
+
+  /** Throws an `Error` naming the words and values that break an invariant; takes the queue's spinlock. */
+  validate(): void {
+    const waiting = this.#queue.validate();
+    const state = this.#load();
+    if ((state & ~(LOCKED | WAITERS | HANDOFF)) !== 0) throw new Error(`Mutex: STATE is ${state}`);
+    const hasWaiters = (state & WAITERS) !== 0;
+    if (hasWaiters !== waiting > 0 && this.#load() === state) {
+      throw new Error(`Mutex: WAITERS is ${hasWaiters}, but ${waiting} wait`);
+    }
+  }
+
+  /** The state in words, for messages. */
+  toString(): string {
+    const state = this.#load();
+    const handoff = (state & HANDOFF) !== 0 ? ", handoff" : "";
+    return `Mutex(${(state & LOCKED) !== 0 ? "held" : "free"}${handoff}, waiting: ${this.waiterCount})`;
+  }
+
+  #load(): number {
+    return Atomics.load(this.#words, this.#state);
+  }
+
+  #lockSlow(options: WaitOptions | undefined): boolean {
+    const deadline = deadlineOf("Mutex.lock", options);
+    const queue = this.#queue;
+    if (!isShared(this.#words)) {
+      if (this.tryLock()) return true;
+      throw selfDeadlock("Mutex.lock");
+    }
+    for (;;) {
+      for (let spin = 0; spin < SPINS; spin++) {
+        if (this.tryLock()) return true;
+        pause();
+      }
+      queue.lock();
+      const slot = queue.enqueue(Kind.Write);
+      if (slot !== 0) {
+        Atomics.or(this.#words, this.#state, WAITERS);
+        return this.#sleepInQueue(slot, deadline);
+      }
+      queue.unlock();
+      if (!queue.waitForSlot("Mutex.lock", deadline)) return false;
+    }
+  }
+
+  /** Called with the queue's lock held, which it drops. */
+  #sleepInQueue(slot: number, deadline: number): boolean {
+    const queue = this.#queue;
+    let wasWoken = false;
+    for (;;) {
+      const isMine =
+        queue.wakeOf(slot) === Wake.Granted || (queue.head === slot && this.#takeAsFirst(slot, wasWoken));
+      const isOver = isMine || (deadline !== Number.POSITIVE_INFINITY && nowMs() >= deadline);
+      if (isOver) {
+        if (!isMine) this.#leaveQueue(slot);
+        queue.unlock();
+        queue.free(slot);
+        return isMine;
+      }
+      queue.resetWake(slot);
+      queue.unlock();
+      wasWoken = queue.sleep("Mutex.lock", slot, deadline);
+      queue.lock();
+    }
+  }
+
+  /** The first waiter tries its luck; if it was woken and has lost, it asks for a handoff. Under the queue's lock. */
+  #takeAsFirst(slot: number, wasWoken: boolean): boolean {
+    for (;;) {
+      const state = this.#load();
+      const isHeld = (state & LOCKED) !== 0;
+      if (isHeld && !wasWoken) return false;
+      const flags = this.#queue.isSingular(slot) ? 0 : WAITERS;
+      const next = isHeld ? state | HANDOFF : LOCKED | flags;
+      if (Atomics.compareExchange(this.#words, this.#state, state, next) !== state) continue;
+      if (!isHeld) this.#queue.remove(slot);
+      return !isHeld;
+    }
+  }
+
+  /** A waiter gives up. If it was first, the next one is woken unless an unlock will do that. Under the queue's lock. */
+  #leaveQueue(slot: number): void {
+    const wasFirst = this.#queue.remove(slot);
+    const head = this.#queue.head;
+    if (head === 0) Atomics.and(this.#words, this.#state, ~(WAITERS | HANDOFF));
+    else if (wasFirst && (Atomics.and(this.#words, this.#state, ~HANDOFF) & LOCKED) === 0) {
+      this.#queue.wake(head, Wake.Compete);
+    }
+  }
+
+  #unlockSlow(): void {
+    const queue = this.#queue;
+    queue.lock();
+    const state = this.#load();
+    const head = queue.head;
+    if ((state & LOCKED) === 0) {
+      queue.unlock();
+      throw new SyncError("EPERM", `Mutex.unlock: word ${this.#state} is not locked`);
+    }
+    if ((state & HANDOFF) !== 0 && head !== 0) {
+      queue.remove(head);
+      // LOCKED stays set, so nobody else has a chance; plain bits may be stored since the rest is under our lock.
+      Atomics.store(this.#words, this.#state, queue.head === 0 ? LOCKED : LOCKED | WAITERS);
+      queue.wake(head, Wake.Granted);
+    } else {
+      Atomics.and(this.#words, this.#state, ~LOCKED);
+      if (head !== 0) queue.wake(head, Wake.Compete);
+    }
+    queue.unlock();
+  }
+}

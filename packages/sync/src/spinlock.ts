@@ -15,7 +15,16 @@
  */
 import { SyncError } from "./errors.ts";
 import { Guard } from "./guard.ts";
-import { checkWords, deadlineOf, isShared, nowMs, pause, selfDeadlock, sleepWhile, type WaitOptions } from "./words.ts";
+import {
+  checkWords,
+  deadlineOf,
+  isShared,
+  nowMs,
+  pause,
+  selfDeadlock,
+  sleepWhile,
+  type WaitOptions,
+} from "./words.ts";
 
 const FREE = 0;
 const HELD = 1;

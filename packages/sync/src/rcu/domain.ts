@@ -116,7 +116,7 @@ export class RcuDomain {
    */
   readUnlock(): void {
     const words = this.#words;
-    const slot = this.#slot;
+    const slot = this.#slot === 0 ? this.#agent.slot : this.#slot;
     const depth = slot === 0 ? 0 : words[slot + DEPTH];
     if (depth < 1) throw new SyncError("EPERM", "RcuDomain.readUnlock: not in a read section");
     words[slot + DEPTH] = depth - 1;
@@ -296,7 +296,10 @@ export class RcuDomain {
     checkWords("RcuDomain.rebind", words, this.#base, HEADER_WORDS);
     const agentsMax = Atomics.load(words, this.#base + AGENTS_MAX);
     if (agentsMax !== this.agentsMax) {
-      throw new SyncError("EINVAL", `RcuDomain.rebind: agentsMax is ${agentsMax} in the new words, not ${this.agentsMax}`);
+      throw new SyncError(
+        "EINVAL",
+        `RcuDomain.rebind: agentsMax is ${agentsMax} in the new words, not ${this.agentsMax}`,
+      );
     }
     checkWords("RcuDomain.rebind", words, this.#base, domainWords(agentsMax));
     adoptAgent(words, this.#base, this.#agent);
@@ -333,7 +336,9 @@ export class RcuDomain {
     const base = this.#base;
     const high = Atomics.load(words, base + AGENTS_HIGH);
     if (high < 0 || high > this.agentsMax) {
-      throw new Error(`RcuDomain: AGENTS_HIGH at word ${base + AGENTS_HIGH} is ${high}, above ${this.agentsMax}`);
+      throw new Error(
+        `RcuDomain: AGENTS_HIGH at word ${base + AGENTS_HIGH} is ${high}, above ${this.agentsMax}`,
+      );
     }
     for (let index = 0; index < this.agentsMax; index++) {
       const slot = slotWord(base, index);
@@ -391,7 +396,8 @@ export class RcuDomain {
   }
 
   #assertOpen(what: string): void {
-    if (this.#isClosed) throw new SyncError("EINVAL", `RcuDomain.${what}: the domain is closed in this agent`);
+    if (this.#isClosed)
+      throw new SyncError("EINVAL", `RcuDomain.${what}: the domain is closed in this agent`);
   }
 
   #assertMayWait(what: string): void {

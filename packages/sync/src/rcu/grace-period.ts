@@ -72,7 +72,8 @@ export function advance(words: Int32Array, base: number, cookie: number): boolea
     const seq = Atomics.load(words, base + GP_SEQ);
     if (isElapsed(seq, cookie)) return true;
     if ((seq & 1) === 1 && findBlocker(words, base, seq) !== -1) return false;
-    if (Atomics.compareExchange(words, base + GP_SEQ, seq, (seq + 1) | 0) === seq) continueIfWanted(words, base, seq);
+    if (Atomics.compareExchange(words, base + GP_SEQ, seq, (seq + 1) | 0) === seq)
+      continueIfWanted(words, base, seq);
   }
 }
 

@@ -1,0 +1,2 @@
+/** The first snippet of a README and the output it promises; undefined when there is none. */
+export function firstSnippet(readme: URL): { code: string; output: string } | undefined;
