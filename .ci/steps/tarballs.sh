@@ -1,2 +1,0 @@
-#!/usr/bin/env bash
-exec pnpm --silent --filter @faultline/tests tarballs
