@@ -6,7 +6,7 @@
  *     16  spinlock, alone in its cache line
  *     32  roots 0 … 7: well-known words for attaching structures
  *     64  cache table: 32 records of 32 words (name and sizes, then the changing counts and list heads)
- *   1088  RCU domain of a shared arena, 16 + 16 * agentsMax words
+ *   1088  RCU domain, 16 + 16 * agentsMax words
  *   1616  first carve-outs of allocWords (with agentsMax 32), up to the end of the chunk
  *   4096  chunks of 4096 words each: a slab of one cache, or more carve-outs
  *     …   words (grows in chunks, doubling, up to words max)
@@ -15,8 +15,8 @@
  * only makes views out of date. A chunk that has become a slab or a carve-out stays that for good, so memory
  * is bounded by the greatest number of objects each cache has had at one time. A refusal changes nothing.
  *
- * An unshared arena belongs to one thread. Its RCU domain lies in a small buffer of its own, so that a read
- * section open across an allocation is not disturbed when the arena's buffer is replaced by a larger one.
+ * An unshared arena belongs to one thread. When its buffer is replaced by a larger one, the RCU domain goes on
+ * in the copy, so a read section may stay open across an allocation.
  *
  * Lock order: the arena's spinlock is innermost. It is held for a constant number of steps, or one batch of
  * reclaimed objects, or while the buffer grows; never while callbacks or hooks run.
@@ -99,12 +99,13 @@ export class Arena {
 
   private constructor(region: Region) {
     this.#region = region;
-    const words = region.i32;
-    const agentsMax = words[L.AGENTS_MAX]!;
-    if (region.lock !== undefined) this.rcu = new RcuDomain(words, words[L.RCU]!, { agentsMax });
-    else this.rcu = new RcuDomain(new Int32Array(RcuDomain.words(agentsMax)), 0, { agentsMax });
-    region.onReplace = (buffer) => unshared.set(buffer, this);
-    if (!isSharedBuffer(region.buffer)) unshared.set(region.buffer, this);
+    this.rcu = new RcuDomain(region.i32, L.RCU);
+    if (isSharedBuffer(region.buffer)) return;
+    unshared.set(region.buffer, this);
+    region.onReplace = (buffer) => {
+      unshared.set(buffer, this);
+      this.rcu.rebind(region.i32);
+    };
   }
 
   /**
@@ -117,7 +118,7 @@ export class Arena {
   static create(options: ArenaOptions = {}): Arena {
     const { shared = false, debug = false, agentsMax = AGENTS_MAX_DEFAULT } = options;
     checkInteger("Arena.create: agentsMax", agentsMax, 1, AGENTS_MAX_LIMIT);
-    const carve = L.TABLE_END + (shared ? L.roundUp(RcuDomain.words(agentsMax), 16) : 0);
+    const carve = L.RCU + L.roundUp(RcuDomain.words(agentsMax), 16);
     const headerBytes = L.roundUp(carve * 4, L.CHUNK_BYTES);
     const { bytes, bytesMax } = checkSizes(options, headerBytes);
     const buffer = newBuffer(bytes, bytesMax, shared);
@@ -129,9 +130,8 @@ export class Arena {
     words[L.CARVE] = carve;
     words[L.CARVE_END] = headerBytes / 4;
     words[L.FLAGS] = debug ? L.FLAG_DEBUG : 0;
-    words[L.AGENTS_MAX] = agentsMax;
-    words[L.RCU] = shared ? L.TABLE_END : 0;
     words[L.MAGIC] = L.MAGIC_VALUE;
+    new RcuDomain(words, L.RCU, { agentsMax }).close();
     return new Arena(new Region(buffer));
   }
 
@@ -152,6 +152,7 @@ export class Arena {
     const known = isSharedBuffer(buffer) ? undefined : unshared.get(buffer);
     if (known !== undefined) return known;
     checkHeader(buffer);
+    if (!isSharedBuffer(buffer)) forgetReaders(buffer);
     return new Arena(new Region(buffer));
   }
 
@@ -324,6 +325,14 @@ function checkHeader(buffer: ArrayBuffer | SharedArrayBuffer): void {
       `Arena.attach: arena of version ${words[L.VERSION]}, expected ${L.VERSION_VALUE}`,
     );
   }
+}
+
+/** The readers of the arena that was cloned are no readers of the clone, and would hold up its grace periods. */
+function forgetReaders(buffer: ArrayBuffer): void {
+  const words = new Int32Array(buffer);
+  const agentsMax = words[L.RCU]!;
+  words.fill(0, L.RCU, L.RCU + RcuDomain.words(agentsMax));
+  words[L.RCU] = agentsMax;
 }
 
 /** Checks the options and returns the alignment. */

@@ -15,11 +15,11 @@
  * the lock is taken, to keep the lock short, so cookies in the FIFO are nearly but not strictly in order.
  * That costs at most a late reclaim, never an early one, because every object carries its own cookie.
  *
- * poll() is called without the lock, since the domain may run callbacks there and those may free objects.
- * Between the two another agent may have reclaimed the head and even deferred it again, so what is taken
- * off under the lock is compared with the one cookie known to have elapsed.
+ * poll() is called with the lock held: it takes no lock and runs no callbacks.
  */
+import type { RcuDomain } from "@faultline/sync";
 import * as L from "./layout.ts";
+import type { Region } from "./region.ts";
 
 /** Most objects moved under one hold of the lock; bounds how long other agents wait. */
 export const RECLAIM_BATCH = 64;
@@ -36,20 +36,31 @@ export function pushDeferred(words: Int32Array, base: number, word: number, cook
 }
 
 /**
- * Takes the head off the FIFO if its cookie is `cookie`; 0 if it is another or the FIFO is empty. Lock held.
+ * Takes objects off the FIFO while their grace periods have elapsed, at most a batch of them, and hands each
+ * to `putFree`. Lock held.
+ *
+ * @returns how many. Cost: one poll per different cookie, and one for the first that has not elapsed
  */
-export function popDeferred(words: Int32Array, base: number, cookie: number): number {
-  const head = words[base + L.DEFERRED_HEAD]!;
-  if (head === 0 || words[head + L.COOKIE] !== cookie) return 0;
-  const next = words[head + L.LINK]!;
-  words[base + L.DEFERRED_HEAD] = next;
-  if (next === 0) words[base + L.DEFERRED_TAIL] = 0;
-  words[base + L.DEFERRED]! -= 1;
-  return head;
-}
-
-/** Cookie of the head of the FIFO, `undefined` if it is empty. Lock held. */
-export function headCookie(words: Int32Array, base: number): number | undefined {
-  const head = words[base + L.DEFERRED_HEAD]!;
-  return head === 0 ? undefined : words[head + L.COOKIE]!;
+export function popElapsed(
+  region: Region,
+  base: number,
+  rcu: RcuDomain,
+  putFree: (words: Int32Array, word: number) => void,
+): number {
+  const words = region.i32;
+  let elapsed: number | undefined;
+  let count = 0;
+  let head = words[base + L.DEFERRED_HEAD]!;
+  for (; head !== 0 && count < RECLAIM_BATCH; count++) {
+    const cookie = words[head + L.COOKIE]!;
+    if (cookie !== elapsed && !rcu.poll(cookie)) break;
+    elapsed = cookie;
+    const next = words[head + L.LINK]!;
+    putFree(words, head);
+    head = next;
+  }
+  words[base + L.DEFERRED_HEAD] = head;
+  if (head === 0) words[base + L.DEFERRED_TAIL] = 0;
+  words[base + L.DEFERRED]! -= count;
+  return count;
 }

@@ -23,13 +23,10 @@ export const CARVE_END = 6;
 export const CARVED = 7;
 /** Bit 0: debug. */
 export const FLAGS = 8;
-export const AGENTS_MAX = 9;
-/** First word of the RCU domain; 0 if the buffer is not shared (the domain then lies beside it). */
-export const RCU = 10;
 /** Caches created so far. */
-export const CACHES = 11;
+export const CACHES = 9;
 /** How often the buffer has grown. */
-export const GROWN = 12;
+export const GROWN = 10;
 
 /** The arena's spinlock, alone in its cache line. */
 export const LOCK = 16;
@@ -40,8 +37,8 @@ export const CACHE_TABLE = 64;
 /** Most caches an arena can have. */
 export const CACHES_MAX = 32;
 export const CACHE_WORDS = 32;
-/** First word behind the cache table, where a shared arena keeps its RCU domain. */
-export const TABLE_END: number = CACHE_TABLE + CACHES_MAX * CACHE_WORDS;
+/** The RCU domain, behind the cache table. Its first word is the number of agent slots. */
+export const RCU: number = CACHE_TABLE + CACHES_MAX * CACHE_WORDS;
 
 export const FLAG_DEBUG = 1;
 

@@ -24,7 +24,7 @@
  */
 import type { RcuDomain } from "@faultline/sync";
 import { checkPoison, poison } from "./debug.ts";
-import { headCookie, popDeferred, pushDeferred, RECLAIM_BATCH } from "./deferred-free.ts";
+import { popElapsed, pushDeferred } from "./deferred-free.ts";
 import { ArenaError, checkInteger } from "./errors.ts";
 import * as L from "./layout.ts";
 import { outOfMemory, type Region } from "./region.ts";
@@ -328,25 +328,22 @@ export class SlabCache {
     pushDeferred(words, this.#base, word, cookie);
   }
 
-  /** Reclaims objects with one elapsed cookie, at most a batch of them. */
+  /** Reclaims at most a batch of objects whose grace period has elapsed. */
   #reclaimBatch(): number {
     const region = this.#region;
-    const base = this.#base;
-    // A stale empty answer is harmless: an object deferred meanwhile cannot have elapsed for long.
-    if (region.i32[base + L.DEFERRED] === 0) return 0;
-    const cookie = region.locked(() => headCookie(region.i32, base));
-    if (cookie === undefined || !this.#rcu.poll(cookie)) return 0;
+    // A plain look before taking the lock. A stale "none" is harmless: what another agent has deferred this
+    // very moment can wait for the next call.
+    if (region.i32[this.#base + L.DEFERRED] === 0) return 0;
+    const hook = this.onFree;
     const reclaimed: number[] = [];
-    region.locked(() => {
-      for (let n = 0; n < RECLAIM_BATCH; n++) {
-        const word = popDeferred(region.i32, base, cookie);
-        if (word === 0) break;
-        this.#putFree(region.i32, word);
-        reclaimed.push(word);
-      }
-    });
-    if (this.onFree !== undefined) for (const word of reclaimed) this.onFree(word);
-    return reclaimed.length;
+    const count = region.locked(() =>
+      popElapsed(region, this.#base, this.#rcu, (words, word) => {
+        this.#putFree(words, word);
+        if (hook !== undefined) reclaimed.push(word);
+      }),
+    );
+    for (const word of reclaimed) hook?.(word);
+    return count;
   }
 
   #notAllocated(call: string, word: number): ArenaError {

@@ -1,0 +1,2 @@
+#!/usr/bin/env bash
+exec pnpm --silent --filter @faultline/tests tarballs
