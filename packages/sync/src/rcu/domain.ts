@@ -104,7 +104,10 @@ export class RcuDomain {
     const slot = this.#slot === 0 ? this.#claim() : this.#slot;
     const words = this.#words;
     const depth = words[slot + DEPTH]; // plain: only this agent touches its DEPTH
-    if (depth !== 0) return this.#nest(slot, depth);
+    if (depth !== 0) {
+      this.#nest(slot, depth);
+      return;
+    }
     words[slot + DEPTH] = 1;
     Atomics.store(words, slot + STATE, snapshotOf(Atomics.load(words, this.#base + GP_SEQ)));
   }
