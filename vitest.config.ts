@@ -1,12 +1,15 @@
 import { defineConfig } from "vitest/config";
 import { packageProject } from "./vitest.shared.ts";
 
-const folders = ["packages/sync", "packages/arena"];
+const folders = ["packages/sync", "packages/arena", "tests"];
 
 export default defineConfig({
   test: {
     projects: folders.map((folder) =>
-      packageProject(folder.replace("packages", "@faultline"), new URL(`${folder}/x`, import.meta.url).href),
+      packageProject(
+        `@faultline/${folder.replace("packages/", "")}`,
+        new URL(`${folder}/x`, import.meta.url).href,
+      ),
     ),
   },
 });

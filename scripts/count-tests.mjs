@@ -3,7 +3,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
-const folders = ["sync", "arena"].map((name) => join("packages", name));
+const folders = [join("packages", "sync"), join("packages", "arena"), "tests"];
 let passed = 0;
 let failed = 0;
 for (const folder of folders) {
