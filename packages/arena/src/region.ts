@@ -124,8 +124,8 @@ export class Region {
     new Int32Array(buffer).set(old);
     this.buffer = buffer;
     this.#view();
-    if (this.debug) old.fill(POISON);
     this.onReplace?.(buffer);
+    if (this.debug) old.fill(POISON);
   }
 
   #view(): void {
