@@ -1,17 +1,18 @@
+import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { defineProject, type UserWorkspaceConfig } from "vitest/config";
 
 /** Packages import each other through this condition, so tests run on source and need no build. */
 const SOURCE_CONDITION = "@faultline/source";
 
-/** One vitest project: a package's `test/` folder, run on source. */
-export function packageProject(name: string, configUrl: string): UserWorkspaceConfig {
+/** One vitest project: the `test/` folder of `folder`, run on source. */
+export function packageProject(folder: string, url: URL): UserWorkspaceConfig {
   return defineProject({
-    root: fileURLToPath(new URL(".", configUrl)),
+    root: fileURLToPath(url),
     resolve: { conditions: [SOURCE_CONDITION] },
     ssr: { resolve: { conditions: [SOURCE_CONDITION, "node", "import", "default"] } },
     test: {
-      name,
+      name: `@faultline/${basename(folder)}`,
       include: ["test/**/*.test.ts"],
       environment: "node",
       pool: "forks",

@@ -1,13 +1,12 @@
 // Sums the vitest reports that `turbo run test` left in */test-results, and prints "PASSED FAILED".
 // A package with tests but without a report counts as one failure: its run did not get to its end.
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
-const folders = [join("packages", "sync"), join("packages", "arena"), "tests"];
+const folders = [...readdirSync("packages").map((name) => join("packages", name)), "examples", "tests"];
 let passed = 0;
 let failed = 0;
-for (const folder of folders) {
-  if (!existsSync(join(folder, "test"))) continue;
+for (const folder of folders.filter((name) => existsSync(join(name, "test")))) {
   const report = join(folder, "test-results", "vitest.json");
   if (!existsSync(report)) {
     process.stderr.write(`${report} is missing\n`);

@@ -182,8 +182,8 @@ export class Arena {
   }
 
   /**
-   * Makes sure that the views cover `word`, for readers that meet a word published by another agent.
-   * Cost: one comparison if they do.
+   * Makes sure that the views cover `word`, for readers that meet a word published by another agent. They then
+   * cover the whole object, and a whole carve-out of up to 4096 words. Cost: one comparison if they do.
    */
   ensure(word: number): void {
     if (word >= this.#region.i32.length) this.#region.refresh();
@@ -264,10 +264,10 @@ export class Arena {
       const now = this.#region.i32;
       return {
         bytes: now.length * 4,
-        bytesMax: now[L.WORDS_MAX]! * 4,
-        bytesUsed: now[L.NEXT]! * 4,
-        carvedWords: now[L.CARVED]!,
-        grown: now[L.GROWN]!,
+        bytesMax: now[L.WORDS_MAX] * 4,
+        bytesUsed: now[L.NEXT] * 4,
+        carvedWords: now[L.CARVED],
+        grown: now[L.GROWN],
         caches,
       };
     });
@@ -330,7 +330,7 @@ function checkHeader(buffer: ArrayBuffer | SharedArrayBuffer): void {
 /** The readers of the arena that was cloned are no readers of the clone, and would hold up its grace periods. */
 function forgetReaders(buffer: ArrayBuffer): void {
   const words = new Int32Array(buffer);
-  const agentsMax = words[L.RCU]!;
+  const agentsMax = words[L.RCU];
   words.fill(0, L.RCU, L.RCU + RcuDomain.words(agentsMax));
   words[L.RCU] = agentsMax;
 }
@@ -338,7 +338,7 @@ function forgetReaders(buffer: ArrayBuffer): void {
 /** Checks the options and returns the alignment. */
 function checkCache(options: CacheOptions): number {
   const { name, objectWords } = options;
-  if (typeof name !== "string" || !/^[\x21-\x7e]{1,16}$/.test(name)) {
+  if (typeof name !== "string" || !/^[\x20-\x7e]{1,16}$/.test(name)) {
     throw new RangeError(
       `Arena.cache: name must be 1 to 16 printable ASCII characters, got "${String(name)}"`,
     );
@@ -354,12 +354,12 @@ function checkCache(options: CacheOptions): number {
 
 /** Index of the cache. Lock held. */
 function findOrAddCache(words: Int32Array, name: string, objectWords: number, alignWords: number): number {
-  const count = words[L.CACHES]!;
+  const count = words[L.CACHES];
   for (let index = 0; index < count; index++) {
     const base = L.cacheRecord(index);
     if (L.unpackName(words, base + L.NAME) !== name) continue;
-    const hasObject = words[base + L.OBJECT_WORDS]!;
-    const hasAlign = words[base + L.ALIGN_WORDS]!;
+    const hasObject = words[base + L.OBJECT_WORDS];
+    const hasAlign = words[base + L.ALIGN_WORDS];
     if (hasObject === objectWords && hasAlign === alignWords) return index;
     const has = `objectWords ${hasObject}, alignWords ${hasAlign}`;
     const asked = `objectWords ${objectWords}, alignWords ${alignWords}`;

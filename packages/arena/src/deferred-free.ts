@@ -28,11 +28,11 @@ export const RECLAIM_BATCH = 64;
 export function pushDeferred(words: Int32Array, base: number, word: number, cookie: number): void {
   words[word + L.LINK] = 0;
   words[word + L.COOKIE] = cookie;
-  const tail = words[base + L.DEFERRED_TAIL]!;
+  const tail = words[base + L.DEFERRED_TAIL];
   if (tail === 0) words[base + L.DEFERRED_HEAD] = word;
   else words[tail + L.LINK] = word;
   words[base + L.DEFERRED_TAIL] = word;
-  words[base + L.DEFERRED]! += 1;
+  words[base + L.DEFERRED] += 1;
 }
 
 /**
@@ -50,17 +50,17 @@ export function popElapsed(
   const words = region.i32;
   let elapsed: number | undefined;
   let count = 0;
-  let head = words[base + L.DEFERRED_HEAD]!;
+  let head = words[base + L.DEFERRED_HEAD];
   for (; head !== 0 && count < RECLAIM_BATCH; count++) {
-    const cookie = words[head + L.COOKIE]!;
+    const cookie = words[head + L.COOKIE];
     if (cookie !== elapsed && !rcu.poll(cookie)) break;
     elapsed = cookie;
-    const next = words[head + L.LINK]!;
+    const next = words[head + L.LINK];
     putFree(words, head);
     head = next;
   }
   words[base + L.DEFERRED_HEAD] = head;
   if (head === 0) words[base + L.DEFERRED_TAIL] = 0;
-  words[base + L.DEFERRED]! -= count;
+  words[base + L.DEFERRED] -= count;
   return count;
 }

@@ -113,7 +113,7 @@ export function firstObject(alignWords: number): number {
 /** Packs an ASCII name into four words. */
 export function packName(name: string): number[] {
   const packed = [0, 0, 0, 0];
-  for (let i = 0; i < name.length; i++) packed[i >> 2]! |= name.charCodeAt(i) << ((i & 3) * 8);
+  for (let i = 0; i < name.length; i++) packed[i >> 2] |= name.charCodeAt(i) << ((i & 3) * 8);
   return packed;
 }
 
@@ -121,7 +121,7 @@ export function packName(name: string): number[] {
 export function unpackName(words: Int32Array, at: number): string {
   let name = "";
   for (let i = 0; i < NAME_BYTES_MAX; i++) {
-    const code = (words[at + (i >> 2)]! >>> ((i & 3) * 8)) & 0xff;
+    const code = (words[at + (i >> 2)] >>> ((i & 3) * 8)) & 0xff;
     if (code === 0) break;
     name += String.fromCharCode(code);
   }

@@ -37,7 +37,7 @@ export class Region {
     this.buffer = buffer;
     this.i32 = new Int32Array(buffer, 0, buffer.byteLength / 4);
     this.f64 = new Float64Array(buffer, 0, buffer.byteLength / 8);
-    this.debug = (this.i32[L.FLAGS]! & L.FLAG_DEBUG) !== 0;
+    this.debug = (this.i32[L.FLAGS] & L.FLAG_DEBUG) !== 0;
     this.lock = isSharedBuffer(buffer) ? new SpinLock(this.i32, L.LOCK) : undefined;
   }
 
@@ -47,17 +47,26 @@ export class Region {
     return this.i32;
   }
 
-  /** Runs `fn` with the arena's lock held, if it has one. */
+  /** Takes the arena's lock, if it has one, and makes the views current. Pair with {@link leave}. */
+  enter(): void {
+    if (this.lock === undefined) return;
+    this.lock.lock();
+    // A plain load is enough: the buffer only grows under this lock.
+    if (this.i32[L.WORDS] !== this.i32.length) this.#view();
+  }
+
+  /** Gives the lock back. */
+  leave(): void {
+    this.lock?.unlock();
+  }
+
+  /** Runs `fn` between {@link enter} and {@link leave}. */
   locked<T>(fn: () => T): T {
-    const lock = this.lock;
-    if (lock === undefined) return fn();
-    lock.lock();
+    this.enter();
     try {
-      // A plain load is enough: the buffer only grows under this lock.
-      if (this.i32[L.WORDS] !== this.i32.length) this.#view();
       return fn();
     } finally {
-      lock.unlock();
+      this.leave();
     }
   }
 
@@ -68,37 +77,41 @@ export class Region {
 
   /** First word of `count` fresh chunks in a row, growing the buffer if need be; 0 if impossible. Lock held. */
   takeChunks(count: number): number {
-    const first = this.i32[L.NEXT]!;
+    const first = this.i32[L.NEXT];
     const end = first + count * L.CHUNK_WORDS;
     if (end > this.i32.length && !this.#grow(end)) return 0;
     this.i32[L.NEXT] = end;
     return first;
   }
 
-  /** Carves `count` zeroed words, 16-word aligned; 0 if impossible. Lock held. */
+  /**
+   * Carves `count` zeroed words, 16-word aligned; 0 if impossible. Lock held. A carve-out that fits a chunk
+   * lies in one, so a view that covers its first word covers all of it.
+   */
   carve(count: number): number {
     const size = L.roundUp(count, 16);
-    let words = this.i32;
-    let at = words[L.CARVE]!;
-    if (at + size > words[L.CARVE_END]!) {
-      const chunks = Math.ceil(size / L.CHUNK_WORDS);
-      const end = words[L.NEXT]!;
-      // Chunks behind the current carve-out extend it; otherwise what is left of it stays unused.
-      const extend = end === words[L.CARVE_END]!;
-      const missing = extend ? Math.ceil((at + size - end) / L.CHUNK_WORDS) : chunks;
-      const fresh = this.takeChunks(missing);
-      if (fresh === 0) return 0;
-      words = this.i32;
-      if (!extend) at = fresh;
-      words[L.CARVE_END] = fresh + missing * L.CHUNK_WORDS;
+    const at = this.i32[L.CARVE];
+    if (at + size <= this.i32[L.CARVE_END]) {
+      this.i32[L.CARVE] = at + size;
+      this.i32[L.CARVED] += size;
+      return at;
     }
-    words[L.CARVE] = at + size;
-    words[L.CARVED]! += size;
-    return at;
+    const chunks = Math.ceil(size / L.CHUNK_WORDS);
+    const fresh = this.takeChunks(chunks);
+    if (fresh === 0) return 0;
+    const words = this.i32; // read again: takeChunks may have grown the buffer
+    const end = fresh + chunks * L.CHUNK_WORDS;
+    // Of the old rest and the new one the larger is kept for the next requests.
+    if (end - fresh - size > words[L.CARVE_END] - at) {
+      words[L.CARVE] = fresh + size;
+      words[L.CARVE_END] = end;
+    }
+    words[L.CARVED] += size;
+    return fresh;
   }
 
   #grow(wordsNeeded: number): boolean {
-    const wordsMax = this.i32[L.WORDS_MAX]!;
+    const wordsMax = this.i32[L.WORDS_MAX];
     if (wordsNeeded > wordsMax) return false;
     const doubled = Math.min(wordsMax, Math.max(wordsNeeded, this.i32.length * 2));
     // The host may refuse the doubled size and still have room for what is needed.
@@ -113,7 +126,7 @@ export class Region {
       if (error instanceof RangeError) return false;
       throw error;
     }
-    this.i32[L.GROWN]! += 1;
+    this.i32[L.GROWN] += 1;
     Atomics.store(this.i32, L.WORDS, words);
     this.#view();
     return true;
@@ -145,6 +158,6 @@ export function outOfMemory(what: string, region: Region): ArenaError {
   const words = region.i32.length;
   return new ArenaError(
     "ENOMEM",
-    `${what}: arena is full, ${words * 4} of at most ${region.i32[L.WORDS_MAX]! * 4} bytes`,
+    `${what}: arena is full, ${words * 4} of at most ${region.i32[L.WORDS_MAX] * 4} bytes`,
   );
 }

@@ -17,7 +17,7 @@
 import { SyncError } from "./errors.ts";
 import { Guard } from "./guard.ts";
 import { Kind, QUEUE_WORDS, WaitQueue, Wake } from "./wait-queue.ts";
-import { checkWords, deadlineOf, isShared, nowMs, pause, selfDeadlock, type WaitOptions } from "./words.ts";
+import { assertMayBlock, checkWords, deadlineOf, FOREVER, isPast, pause, type WaitOptions } from "./words.ts";
 
 const QUEUE = 8;
 
@@ -84,8 +84,9 @@ export class Mutex {
    * @throws SyncError `EDEADLK` if it is held and the words are not shared
    */
   lock(options?: WaitOptions): boolean {
+    const deadline = options === undefined ? FOREVER : deadlineOf("Mutex.lock", options);
     if (Atomics.compareExchange(this.#words, this.#state, 0, LOCKED) === 0) return true;
-    return this.#lockSlow(options);
+    return this.#lockSlow(deadline);
   }
 
   /**
@@ -146,13 +147,9 @@ export class Mutex {
     return Atomics.load(this.#words, this.#state);
   }
 
-  #lockSlow(options: WaitOptions | undefined): boolean {
-    const deadline = deadlineOf("Mutex.lock", options);
+  #lockSlow(deadline: number): boolean {
+    assertMayBlock("Mutex.lock", this.#words);
     const queue = this.#queue;
-    if (!isShared(this.#words)) {
-      if (this.tryLock()) return true;
-      throw selfDeadlock("Mutex.lock");
-    }
     for (;;) {
       for (let spin = 0; spin < SPINS; spin++) {
         if (this.tryLock()) return true;
@@ -165,7 +162,7 @@ export class Mutex {
         return this.#sleepInQueue(slot, deadline);
       }
       queue.unlock();
-      if (!queue.waitForSlot("Mutex.lock", deadline)) return false;
+      if (!queue.waitForSlot(deadline)) return false;
     }
   }
 
@@ -176,7 +173,7 @@ export class Mutex {
     for (;;) {
       const isMine =
         queue.wakeOf(slot) === Wake.Granted || (queue.head === slot && this.#takeAsFirst(slot, wasWoken));
-      const isOver = isMine || (deadline !== Number.POSITIVE_INFINITY && nowMs() >= deadline);
+      const isOver = isMine || isPast(deadline);
       if (isOver) {
         if (!isMine) this.#leaveQueue(slot);
         queue.unlock();
@@ -185,7 +182,7 @@ export class Mutex {
       }
       queue.resetWake(slot);
       queue.unlock();
-      wasWoken = queue.sleep("Mutex.lock", slot, deadline);
+      wasWoken = queue.sleep(slot, deadline);
       queue.lock();
     }
   }

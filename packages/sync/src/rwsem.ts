@@ -36,7 +36,17 @@
 import { SyncError } from "./errors.ts";
 import { Guard } from "./guard.ts";
 import { Kind, QUEUE_WORDS, WaitQueue, Wake } from "./wait-queue.ts";
-import { checkWords, deadlineOf, isShared, nowMs, pause, selfDeadlock, type WaitOptions } from "./words.ts";
+import {
+  assertMayBlock,
+  canBlock,
+  checkWords,
+  deadlineOf,
+  FOREVER,
+  isPast,
+  isShared,
+  pause,
+  type WaitOptions,
+} from "./words.ts";
 
 const COUNT = 0;
 const QUEUE = 8;
@@ -153,9 +163,10 @@ export class RwSem {
    * Source: down_read(), rwsem_down_read_slowpath().
    */
   downRead(options?: WaitOptions): boolean {
-    const count = Atomics.add(this.#words, this.#count, READER) + READER;
+    const deadline = options === undefined ? FOREVER : deadlineOf("RwSem.downRead", options);
+    const count = (Atomics.add(this.#words, this.#count, READER) + READER) | 0;
     if ((count & READ_FAILED_MASK) === 0) return true;
-    return this.#downReadSlow(count | 0, options);
+    return this.#downReadSlow(count, deadline);
   }
 
   /** Takes the lock in read mode if there is neither a writer nor anybody waiting. Source: down_read_trylock(). */
@@ -192,8 +203,9 @@ export class RwSem {
    * Source: down_write(), rwsem_down_write_slowpath().
    */
   downWrite(options?: WaitOptions): boolean {
+    const deadline = options === undefined ? FOREVER : deadlineOf("RwSem.downWrite", options);
     if (this.tryDownWrite()) return true;
-    return this.#downWriteSlow(options);
+    return this.#downWriteSlow(deadline);
   }
 
   /** Takes the lock in write mode if nobody holds it or waits for it. Source: down_write_trylock(). */
@@ -281,8 +293,8 @@ export class RwSem {
   }
 
   /** `count` has our bias in it already. */
-  #downReadSlow(firstCount: number, options: WaitOptions | undefined): boolean {
-    const deadline = deadlineOf("RwSem.downRead", options);
+  #downReadSlow(firstCount: number, deadline: number): boolean {
+    const mayWait = isShared(this.#words) && canBlock();
     const queue = this.#queue;
     let count = firstCount;
     for (;;) {
@@ -293,13 +305,13 @@ export class RwSem {
         queue.unlock();
         return true; // the writer has left meanwhile and nobody waits: the bias is the lock
       }
-      const slot = isShared(this.#words) ? queue.enqueue(Kind.Read) : 0;
+      const slot = mayWait ? queue.enqueue(Kind.Read) : 0;
       const adjustment = slot !== 0 && isFirst ? WAITERS - READER : -READER;
       this.#wakeRunnable(Atomics.add(this.#words, this.#count, adjustment) + adjustment);
       queue.unlock();
-      if (!isShared(this.#words)) throw selfDeadlock("RwSem.downRead");
+      if (!mayWait) assertMayBlock("RwSem.downRead", this.#words);
       if (slot !== 0) return this.#sleepForRead(slot, deadline);
-      if (!queue.waitForSlot("RwSem.downRead", deadline)) return false;
+      if (!queue.waitForSlot(deadline)) return false;
       count = (Atomics.add(this.#words, this.#count, READER) + READER) | 0;
       if ((count & READ_FAILED_MASK) === 0) return true;
     }
@@ -324,7 +336,7 @@ export class RwSem {
     const queue = this.#queue;
     let isGranted = true;
     while (queue.wakeOf(slot) !== Wake.Granted) {
-      if (queue.sleep("RwSem.downRead", slot, deadline)) continue;
+      if (queue.sleep(slot, deadline)) continue;
       queue.lock();
       isGranted = queue.wakeOf(slot) === Wake.Granted;
       if (!isGranted) this.#leaveQueue(slot);
@@ -335,10 +347,9 @@ export class RwSem {
     return isGranted;
   }
 
-  #downWriteSlow(options: WaitOptions | undefined): boolean {
-    const deadline = deadlineOf("RwSem.downWrite", options);
+  #downWriteSlow(deadline: number): boolean {
+    assertMayBlock("RwSem.downWrite", this.#words);
     const queue = this.#queue;
-    if (!isShared(this.#words)) throw selfDeadlock("RwSem.downWrite");
     for (;;) {
       if (this.#spinWrite()) return true;
       queue.lock();
@@ -350,7 +361,7 @@ export class RwSem {
         return this.#sleepForWrite(slot, deadline);
       }
       queue.unlock();
-      if (!queue.waitForSlot("RwSem.downWrite", deadline)) return false;
+      if (!queue.waitForSlot(deadline)) return false;
     }
   }
 
@@ -373,7 +384,7 @@ export class RwSem {
     for (;;) {
       // Only the first in the queue may take the lock out of it: writers are served in order of arrival.
       const isTaken = queue.head === slot && this.#takeAsFirst(slot);
-      const isOver = isTaken || (deadline !== Number.POSITIVE_INFINITY && nowMs() >= deadline);
+      const isOver = isTaken || isPast(deadline);
       if (isOver) {
         if (!isTaken) this.#leaveQueue(slot);
         queue.unlock();
@@ -382,7 +393,7 @@ export class RwSem {
       }
       queue.resetWake(slot);
       queue.unlock();
-      queue.sleep("RwSem.downWrite", slot, deadline);
+      queue.sleep(slot, deadline);
       queue.lock();
     }
   }

@@ -16,12 +16,12 @@
 import { SyncError } from "./errors.ts";
 import { Guard } from "./guard.ts";
 import {
+  assertMayBlock,
   checkWords,
   deadlineOf,
-  isShared,
-  nowMs,
+  FOREVER,
+  isPast,
   pause,
-  selfDeadlock,
   sleepWhile,
   type WaitOptions,
 } from "./words.ts";
@@ -76,8 +76,9 @@ export class SpinLock {
    * @throws SyncError `EDEADLK` if it is held and the words are not shared
    */
   lock(options?: WaitOptions): boolean {
+    const deadline = options === undefined ? FOREVER : deadlineOf("SpinLock.lock", options);
     if (Atomics.compareExchange(this.#words, this.#word, FREE, HELD) === FREE) return true;
-    return this.#lockSlow(options);
+    return this.#lockSlow(deadline);
   }
 
   /**
@@ -125,11 +126,10 @@ export class SpinLock {
     return `SpinLock(${names[Atomics.load(this.#words, this.#word)] ?? "corrupt"})`;
   }
 
-  #lockSlow(options: WaitOptions | undefined): boolean {
+  #lockSlow(deadline: number): boolean {
     const words = this.#words;
     const word = this.#word;
-    const deadline = deadlineOf("SpinLock.lock", options);
-    if (!isShared(words)) throw selfDeadlock("SpinLock.lock");
+    assertMayBlock("SpinLock.lock", words);
     for (let spin = 0; spin < SPINS; spin++) {
       pause();
       // Look before trying: a failing compareExchange takes the cache line away from the holder.
@@ -137,8 +137,8 @@ export class SpinLock {
     }
     while (Atomics.exchange(words, word, CONTENDED) !== FREE) {
       // After a timeout the word may say "contended" with nobody asleep: harmless, one needless notify.
-      if (deadline !== Number.POSITIVE_INFINITY && nowMs() >= deadline) return false;
-      sleepWhile("SpinLock.lock", words, word, CONTENDED, deadline);
+      if (isPast(deadline)) return false;
+      sleepWhile(words, word, CONTENDED, deadline);
     }
     return true;
   }

@@ -24,7 +24,7 @@
  * free() frees the slot, then looks at OVERFLOW. One of the two sees the other.
  */
 import { SpinLock } from "./spinlock.ts";
-import { sleepWhile } from "./words.ts";
+import { canBlock, pause, sleepWhile } from "./words.ts";
 
 const HEAD = 1;
 const TAIL = 2;
@@ -76,8 +76,14 @@ export class WaitQueue {
     this.#lock = new SpinLock(words, base);
   }
 
+  /**
+   * Takes the list's lock. An unlock must not fail, so where the thread may not block (the main thread of a
+   * browser, which can only try and release) it spins: the holder is a few dozen instructions from the end.
+   */
   lock(): void {
-    this.#lock.lock();
+    if (this.#lock.tryLock()) return;
+    if (canBlock()) this.#lock.lock();
+    else while (!this.#lock.tryLock()) pause();
   }
 
   /** Drops the lock, then notifies those who were told something under it. */
@@ -169,8 +175,8 @@ export class WaitQueue {
   }
 
   /** Sleeps until told something. @returns `false` if `deadline` passed first */
-  sleep(what: string, slot: number, deadline: number): boolean {
-    return sleepWhile(what, this.#words, slot + WAKE, Wake.Asleep, deadline) !== "timed-out";
+  sleep(slot: number, deadline: number): boolean {
+    return sleepWhile(this.#words, slot + WAKE, Wake.Asleep, deadline) !== "timed-out";
   }
 
   /** Gives an unlinked slot back. Without lock. */
@@ -182,14 +188,14 @@ export class WaitQueue {
   }
 
   /** Sleeps until a slot may be free. Without lock. @returns `false` if `deadline` passed first */
-  waitForSlot(what: string, deadline: number): boolean {
+  waitForSlot(deadline: number): boolean {
     const words = this.#words;
     const base = this.#base;
     Atomics.add(words, base + OVERFLOW, 1);
     const freed = Atomics.load(words, base + FREED);
     try {
       if (this.#findFree() !== 0) return true;
-      return sleepWhile(what, words, base + FREED, freed, deadline) !== "timed-out";
+      return sleepWhile(words, base + FREED, freed, deadline) !== "timed-out";
     } finally {
       Atomics.sub(words, base + OVERFLOW, 1);
     }

@@ -22,12 +22,23 @@ export function nowMs(): number {
   return clock.now();
 }
 
-/** Time at which a wait with these options gives up, on the {@link nowMs} clock; `Infinity` if never. */
+/** Deadline of a wait that never gives up. */
+export const FOREVER: number = Number.POSITIVE_INFINITY;
+
+/**
+ * Time at which a wait with these options gives up, on the {@link nowMs} clock.
+ * Callers ask before they touch a shared word, so that a bad option leaves the lock as it was.
+ */
 export function deadlineOf(what: string, options: WaitOptions | undefined): number {
   const timeoutMs = options?.timeoutMs;
-  if (timeoutMs === undefined) return Number.POSITIVE_INFINITY;
+  if (timeoutMs === undefined) return FOREVER;
   if (!(timeoutMs >= 0)) throw new RangeError(`${what}: timeoutMs must be a number >= 0, got ${timeoutMs}`);
   return nowMs() + timeoutMs;
+}
+
+/** Has a deadline passed? Asks the clock only if there is one. */
+export function isPast(deadline: number): boolean {
+  return deadline !== FOREVER && nowMs() >= deadline;
 }
 
 // Node 20 has no Atomics.pause; an empty body is then the best a spin loop can do.
@@ -52,33 +63,43 @@ export function checkWords(what: string, words: Int32Array, word: number, count:
   }
 }
 
+let mayBlock: boolean | undefined;
+
+/** May this thread sleep in Atomics.wait? Everywhere but on the main thread of a browser. */
+export function canBlock(): boolean {
+  if (mayBlock === undefined) {
+    try {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 1, 0); // 0 is not 1: returns at once
+      mayBlock = true;
+    } catch {
+      mayBlock = false;
+    }
+  }
+  return mayBlock;
+}
+
 /**
- * Sleeps while `words[word]` is `expected`, at most until `deadline` ({@link nowMs} clock).
+ * Called before anything is changed in order to wait: nobody is left in a queue by an error thrown too late.
  *
  * @throws SyncError `EDEADLK` on an `ArrayBuffer`, which no other agent can see; `EWOULDBLOCK` where the
  * thread may not block
  */
-export function sleepWhile(
-  what: string,
-  words: Int32Array,
-  word: number,
-  expected: number,
-  deadline: number,
-): SleepResult {
-  if (!isShared(words)) throw selfDeadlock(what);
-  const timeoutMs = deadline === Number.POSITIVE_INFINITY ? deadline : Math.max(0, deadline - nowMs());
-  try {
-    return Atomics.wait(words, word, expected, timeoutMs);
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
+export function assertMayBlock(what: string, words: Int32Array): void {
+  if (!isShared(words)) {
+    const why = "on an ArrayBuffer this thread is the only one that could ever release it";
+    throw new SyncError("EDEADLK", `${what}: must wait, but ${why}`);
+  }
+  if (!canBlock()) {
     throw new SyncError("EWOULDBLOCK", `${what}: this thread may not block, use the try or the async form`);
   }
 }
 
-/** The error for a wait that only this very thread could end. */
-export function selfDeadlock(what: string): SyncError {
-  return new SyncError(
-    "EDEADLK",
-    `${what}: must wait, but on an ArrayBuffer this thread is the only one that could ever release it`,
+/** Sleeps while `words[word]` is `expected`, at most until `deadline` ({@link nowMs} clock). */
+export function sleepWhile(words: Int32Array, word: number, expected: number, deadline: number): SleepResult {
+  return Atomics.wait(
+    words,
+    word,
+    expected,
+    deadline === FOREVER ? FOREVER : Math.max(0, deadline - nowMs()),
   );
 }

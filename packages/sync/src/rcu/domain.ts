@@ -7,7 +7,7 @@
  */
 import { SyncError } from "../errors.ts";
 import { Guard } from "../guard.ts";
-import { checkWords, isShared, pause, sleepWhile } from "../words.ts";
+import { assertMayBlock, checkWords, FOREVER, isShared, pause, sleepWhile } from "../words.ts";
 import { type Agent, adoptAgent, agentFor, claimSlot, releaseSlot } from "./agent.ts";
 import { advance, announceLeft, awaitBlocker, requestCookie, snapshotOf } from "./grace-period.ts";
 import {
@@ -181,6 +181,7 @@ export class RcuDomain {
   waitCookie(cookie: number): void {
     if (this.poll(cookie)) return;
     this.#assertMayWait("waitCookie");
+    assertMayBlock("RcuDomain.waitCookie", this.#words);
     const words = this.#words;
     const base = this.#base;
     for (let spin = 0; spin < SPINS; spin++) {
@@ -190,7 +191,7 @@ export class RcuDomain {
     while (!advance(words, base, cookie)) {
       const ticket = awaitBlocker(words, base);
       if (ticket === undefined) continue;
-      sleepWhile("RcuDomain.synchronize", words, base + READER_LEFT, ticket, Number.POSITIVE_INFINITY);
+      sleepWhile(words, base + READER_LEFT, ticket, FOREVER);
     }
   }
 
@@ -220,13 +221,12 @@ export class RcuDomain {
   }
 
   /**
-   * Runs `fn` in this agent once a grace period has elapsed: from a later `call`, `runCallbacks`,
-   * `synchronize`, `synchronizeAsync` or `barrier`, never from inside this call's own `fn`. Does not wait.
+   * Runs `fn` in this agent once a grace period has elapsed: from a later `runCallbacks`, `synchronize`,
+   * `synchronizeAsync`, `barrier` or `close`, so never under a lock that the caller of `call` holds. An agent
+   * that does none of these keeps its callbacks. Does not wait.
    */
   call(fn: () => void): void {
-    const cookie = this.cookie();
-    this.runCallbacks();
-    this.#agent.callbacks.push({ cookie, fn });
+    this.#agent.callbacks.push({ cookie: this.cookie(), fn });
   }
 
   /** Callbacks of this agent that have not run. */
@@ -246,12 +246,12 @@ export class RcuDomain {
     agent.isRunning = true;
     let count = 0;
     try {
-      while (agent.callbacks.length > 0 && this.poll(agent.callbacks[0].cookie)) {
-        const due = agent.callbacks.shift();
-        count++;
-        due?.fn();
+      // Taken off the list in one go at the end: a shift per callback would move the whole list each time.
+      while (count < agent.callbacks.length && this.poll(agent.callbacks[count].cookie)) {
+        agent.callbacks[count++].fn();
       }
     } finally {
+      agent.callbacks.splice(0, count);
       agent.isRunning = false;
     }
     return count;

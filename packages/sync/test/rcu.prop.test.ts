@@ -1,0 +1,85 @@
+/*
+ * One thread plays four agents in random order against the definition of a grace period: poll(cookie) may
+ * say yes only when every section that was open when the cookie was taken has ended.
+ */
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { RcuDomain } from "../src/index.ts";
+import { GP_SEQ } from "../src/rcu/layout.ts";
+import { anotherAgent } from "./support/agents.ts";
+
+const AGENTS = 4;
+type Section = { isOpen: boolean };
+type Ticket = { cookie: number; waitsFor: Section[]; wasElapsed: boolean };
+
+class Lab {
+  readonly words: Int32Array = new Int32Array(new SharedArrayBuffer(RcuDomain.words(AGENTS) * 4));
+  readonly agents: RcuDomain[];
+  readonly open: (Section | undefined)[] = Array(AGENTS).fill(undefined);
+  readonly depth: number[] = Array(AGENTS).fill(0);
+  readonly tickets: Ticket[] = [];
+
+  constructor(start: number) {
+    Atomics.store(this.words, GP_SEQ, start & ~1);
+    const views = Array.from({ length: AGENTS }, () => anotherAgent(this.words));
+    this.agents = views.map((view) => new RcuDomain(view, 0, { agentsMax: AGENTS }));
+  }
+
+  lock(agent: number): void {
+    this.agents[agent].readLock();
+    if (this.depth[agent]++ === 0) this.open[agent] = { isOpen: true };
+  }
+
+  unlock(agent: number): void {
+    if (this.depth[agent] === 0) return;
+    this.agents[agent].readUnlock();
+    const section = this.open[agent];
+    if (--this.depth[agent] === 0 && section !== undefined) {
+      section.isOpen = false;
+      this.open[agent] = undefined;
+    }
+  }
+
+  cookie(agent: number): void {
+    const waitsFor = this.open.filter((section) => section !== undefined);
+    this.tickets.push({ cookie: this.agents[agent].cookie(), waitsFor, wasElapsed: false });
+  }
+
+  poll(agent: number): void {
+    for (const ticket of this.tickets) {
+      const isElapsed = this.agents[agent].poll(ticket.cookie);
+      if (isElapsed) expect(ticket.waitsFor.every((section) => !section.isOpen)).toBe(true);
+      if (ticket.wasElapsed) expect(isElapsed).toBe(true);
+      ticket.wasElapsed = isElapsed;
+    }
+    // Nobody reads: there is nothing left to wait for, so one poll must get all the way.
+    if (this.depth.every((depth) => depth === 0)) {
+      expect(this.tickets.every((ticket) => ticket.wasElapsed)).toBe(true);
+    }
+  }
+}
+
+describe("RcuDomain against the definition of a grace period", () => {
+  it("never says yes too early, and says yes when nobody reads", () => {
+    const steps = fc.array(
+      fc.record({
+        agent: fc.nat({ max: AGENTS - 1 }),
+        action: fc.constantFrom("lock", "unlock", "unlock", "cookie", "poll"),
+      }),
+      { maxLength: 60 },
+    );
+    const starts = fc.oneof(fc.integer(), fc.constantFrom(-4, -2, 0, 0x7ffffffc));
+    fc.assert(
+      fc.property(starts, steps, (start, script) => {
+        const lab = new Lab(start);
+        for (const { agent, action } of script) {
+          lab[action](agent);
+          lab.agents[agent].validate();
+        }
+        for (let agent = 0; agent < AGENTS; agent++) while (lab.depth[agent] > 0) lab.unlock(agent);
+        lab.poll(0);
+      }),
+      { numRuns: 500 },
+    );
+  });
+});

@@ -1,0 +1,42 @@
+/* A thread that does one lock operation at a time, on command. See actors.ts. */
+import { workerData } from "node:worker_threads";
+import { Mutex, RwSem, SpinLock } from "../../src/index.ts";
+import { COMMAND, type Command, LOCK, STATUS, Status } from "./actor-words.ts";
+
+const { buffer, index } = workerData as { buffer: SharedArrayBuffer; index: number };
+const words = new Int32Array(buffer);
+const status = STATUS + index;
+const command = COMMAND + index;
+
+const spin = new SpinLock(words, LOCK.spin);
+const mutex = new Mutex(words, LOCK.mutex);
+const sem = new RwSem(words, LOCK.rwsem);
+const late = { timeoutMs: 20 };
+
+const run: Record<Command, () => boolean | undefined> = {
+  1: () => spin.lock(),
+  2: () => void spin.unlock(),
+  3: () => mutex.lock(),
+  4: () => void mutex.unlock(),
+  5: () => sem.downRead(),
+  6: () => void sem.upRead(),
+  7: () => sem.downWrite(),
+  8: () => void sem.upWrite(),
+  9: () => {
+    sem.downgradeWrite();
+    return true;
+  },
+  10: () => spin.lock(late),
+  11: () => mutex.lock(late),
+  12: () => sem.downRead(late),
+  13: () => sem.downWrite(late),
+};
+
+for (;;) {
+  Atomics.wait(words, command, 0);
+  const next = Atomics.exchange(words, command, 0) as Command | 99;
+  if (next === 99) break;
+  const result = run[next]();
+  const outcome = result === undefined ? Status.Idle : result ? Status.Holding : Status.TimedOut;
+  Atomics.store(words, status, outcome);
+}
