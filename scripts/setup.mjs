@@ -1,4 +1,4 @@
-// Everything between a fresh clone and a running command, for `npm test`.
+// Everything between a fresh clone and a running command, for `npm start` and `npm test`.
 // Plain JavaScript for Node 20 and without dependencies: it runs before anything is installed.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -21,6 +21,10 @@ const env = {
 
 const [command = "", ...rest] = process.argv.slice(2);
 const tasks = {
+  start: () => {
+    run("turbo", ["run", "build", "--output-logs=errors-only"], "building the packages");
+    run(join("examples", "node_modules", ".bin", "tsx"), [join("examples", "walk", "cli.ts"), ...rest]);
+  },
   test: () => run("turbo", ["run", "test", ...rest], "building, then running every test"),
 };
 

@@ -1,1 +1,11 @@
-export {};
+export type { LockMode, TreeOptions } from "./core.ts";
+export { type CursorStatus, Errno, MapleCursor } from "./cursor.ts";
+export type { DumpOptions } from "./dump.ts";
+export { MapleError, type MapleErrorCode } from "./errors.ts";
+export type { GapChange, SlotRef, StepEvent, WriteEvent, WriteType } from "./events.ts";
+export { type Geometry, KERNEL_GEOMETRY, MAX_ENTRY, MAX_INDEX, TEACHING_GEOMETRY } from "./geometry.ts";
+export { LocalCursor } from "./local-cursor.ts";
+export { MapleTree, type MapleTreeOptions, type StoredRange, type ValueRange } from "./local-tree.ts";
+export type { Range } from "./ranges.ts";
+export { type GapRequest, SharedMapleTree, type SharedMapleTreeHandle } from "./shared-tree.ts";
+export type { Violation } from "./validate.ts";

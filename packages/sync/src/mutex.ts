@@ -44,7 +44,8 @@ export class Mutex {
 
   readonly #words: Int32Array;
   readonly #state: number;
-  readonly #queue: WaitQueue;
+  /** Made on first contention: most locks of most threads are never contended. */
+  #waitQueue: WaitQueue | undefined;
 
   /**
    * @param words - view on a `SharedArrayBuffer`, or on an `ArrayBuffer` for use in one thread
@@ -55,7 +56,6 @@ export class Mutex {
     checkWords("Mutex", words, word, Mutex.WORDS);
     this.#words = words;
     this.#state = word;
-    this.#queue = new WaitQueue(words, word + QUEUE);
   }
 
   /** Is it held by anybody? May be out of date on return. */
@@ -141,6 +141,11 @@ export class Mutex {
     const state = this.#load();
     const handoff = (state & HANDOFF) !== 0 ? ", handoff" : "";
     return `Mutex(${(state & LOCKED) !== 0 ? "held" : "free"}${handoff}, waiting: ${this.waiterCount})`;
+  }
+
+  get #queue(): WaitQueue {
+    this.#waitQueue ??= new WaitQueue(this.#words, this.#state + QUEUE);
+    return this.#waitQueue;
   }
 
   #load(): number {

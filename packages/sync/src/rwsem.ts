@@ -120,7 +120,8 @@ export class RwSem {
 
   readonly #words: Int32Array;
   readonly #count: number;
-  readonly #queue: WaitQueue;
+  /** Made on first contention: most locks of most threads are never contended. */
+  #waitQueue: WaitQueue | undefined;
 
   /**
    * @param words - view on a `SharedArrayBuffer`, or on an `ArrayBuffer` for use in one thread
@@ -131,7 +132,6 @@ export class RwSem {
     checkWords("RwSem", words, word, RwSem.WORDS);
     this.#words = words;
     this.#count = word + COUNT;
-    this.#queue = new WaitQueue(words, word + QUEUE);
   }
 
   /** Is it held in either mode? May be out of date on return. Source: rwsem_is_locked(). */
@@ -286,6 +286,11 @@ export class RwSem {
     const held = (count & WRITER) !== 0 ? "write-locked" : readers > 0 ? `${readers} reading` : "free";
     const handoff = (count & HANDOFF) !== 0 ? ", handoff" : "";
     return `RwSem(${held}${handoff}, waiting: ${this.waiters || "nobody"})`;
+  }
+
+  get #queue(): WaitQueue {
+    this.#waitQueue ??= new WaitQueue(this.#words, this.#count - COUNT + QUEUE);
+    return this.#waitQueue;
   }
 
   #load(): number {

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { RwSem } from "../src/index.ts";
 import { WaitQueue } from "../src/wait-queue.ts";
 import { LOCK } from "./support/actor-words.ts";
@@ -107,11 +107,11 @@ describe("RwSem in one thread", () => {
 
 describe("RwSem between threads", () => {
   let actors: Actors;
-  beforeAll(async () => {
-    actors = await new Actors(6).ready();
+  // New threads and a new lock for each test: after a failure this thread must not wait for a stuck lock.
+  beforeEach(async () => {
+    actors = await new Actors(5).ready();
   });
-  afterEach(() => actors.sem.validate());
-  afterAll(() => actors.stop());
+  afterEach(() => actors.stop());
 
   it("stops new readers while a writer is queued, and admits them together after it", () => {
     const { sem } = actors;
@@ -133,6 +133,7 @@ describe("RwSem between threads", () => {
     expect(sem.isContended).toBe(false);
     actors.does(1, Command.upRead, Status.Idle);
     actors.does(2, Command.upRead, Status.Idle);
+    sem.validate();
   });
 
   it("admits every queued reader in one phase, skipping over writers", () => {
@@ -160,6 +161,7 @@ describe("RwSem between threads", () => {
     actors.does(1, Command.upWrite, Status.Idle);
     actors.untilStatus(3, Status.Holding);
     actors.does(3, Command.upWrite, Status.Idle);
+    sem.validate();
   });
 
   it("admits queued readers on a downgrade if a reader is first, nobody if a writer is", () => {
@@ -183,6 +185,7 @@ describe("RwSem between threads", () => {
     actors.does(1, Command.upRead, Status.Idle);
     actors.untilStatus(0, Status.Holding);
     actors.does(0, Command.upWrite, Status.Idle);
+    sem.validate();
   });
 
   it("wakes the readers behind a writer that has given up", () => {
@@ -197,6 +200,7 @@ describe("RwSem between threads", () => {
     expect(sem.isContended).toBe(false);
     actors.does(1, Command.upRead, Status.Idle);
     sem.upRead();
+    sem.validate();
   });
 
   it("lets a queued reader give up", () => {
@@ -206,6 +210,7 @@ describe("RwSem between threads", () => {
     expect(sem.waiters).toBe("");
     sem.upWrite();
     expect(sem.isLocked).toBe(false);
+    sem.validate();
   });
 
   it("hands over to a writer that has been overtaken for longer than the limit", () => {
@@ -224,6 +229,7 @@ describe("RwSem between threads", () => {
     actors.untilStatus(0, Status.Holding);
     expect(String(sem)).toBe("RwSem(write-locked, waiting: nobody)");
     actors.does(0, Command.upWrite, Status.Idle);
+    sem.validate();
   });
 });
 

@@ -1,0 +1,259 @@
+/*
+ * What every part of a tree works on: the arena, the header's word, the node cache, the geometry.
+ *
+ * Lock order: tree lock (header) → arena lock (inside the node cache). Taken alone: either.
+ *
+ * Memory order. A node is written privately and published by one Atomics.store of a slot or of the root word.
+ * Readers load those words with Atomics.load, which orders everything the writer did before: pivots and the
+ * type of a node that was found this way are read plainly. In RCU mode they never change after publication.
+ * Gaps, metadata and height change in place; only writers read them, under the lock.
+ */
+import type { Arena, SlabCache } from "@faultline/arena";
+import { SpinLock } from "@faultline/sync";
+import { MapleError } from "./errors.ts";
+import { type StepEvent, type WriteEvent, writeEvent } from "./events.ts";
+import { checkGeometry, type Geometry, KERNEL_GEOMETRY } from "./geometry.ts";
+import * as L from "./layout.ts";
+
+/** Who keeps writers apart. */
+export type LockMode = "internal" | "external" | "none";
+
+/** How a tree is made. */
+export interface TreeOptions {
+  /** Fan-out of the nodes; default {@link KERNEL_GEOMETRY}. */
+  readonly geometry?: Geometry;
+  /** Keep the largest gap below every child, so that gaps can be searched; default false. */
+  readonly gaps?: boolean;
+  /** Readers may run beside the writer; default true for shared trees. */
+  readonly rcu?: boolean;
+  /** `internal`: writes take the spinlock in the header; `external`: the caller holds a lock; default internal. */
+  readonly lock?: LockMode;
+}
+
+/** Name of the node cache in an arena; all trees of an arena share it. */
+export const NODE_CACHE = "maple_node";
+
+/** A tree's words and the means to change them. Package-internal. */
+export class TreeCore {
+  readonly arena: Arena;
+  /** Word of the header. */
+  readonly header: number;
+  readonly cache: SlabCache;
+  readonly geometry: Geometry;
+  readonly gaps: boolean;
+  readonly rcu: boolean;
+  readonly lockMode: LockMode;
+  /** Reads need Atomics and a read section: another agent may write at the same time. */
+  readonly concurrent: boolean;
+  onWrite: ((event: WriteEvent) => void) | undefined = undefined;
+  onStep: ((step: StepEvent) => void) | undefined = undefined;
+  readonly #lock: SpinLock | undefined;
+  #steps: StepEvent[] = [];
+
+  private constructor(arena: Arena, header: number) {
+    const words = arena.i32;
+    this.arena = arena;
+    this.header = header;
+    this.cache = arena.cache({ name: NODE_CACHE, objectWords: L.NODE_WORDS, alignWords: L.NODE_WORDS });
+    const flags = words[header + L.FLAGS]!;
+    const packed = words[header + L.GEOMETRY]!;
+    this.geometry = {
+      leafSlots: packed & 0xff,
+      rangeSlots: (packed >> 8) & 0xff,
+      arangeSlots: (packed >> 16) & 0xff,
+    };
+    this.gaps = (flags & L.FLAG_GAPS) !== 0;
+    this.rcu = (flags & L.FLAG_RCU) !== 0;
+    this.lockMode =
+      (flags & L.FLAG_LOCK_INTERNAL) !== 0
+        ? "internal"
+        : (flags & L.FLAG_LOCK_EXTERNAL) !== 0
+          ? "external"
+          : "none";
+    this.concurrent = arena.isShared && this.rcu;
+    // Within one agent a write runs to its end, so an unshared tree has nobody to lock out.
+    const locks = this.lockMode === "internal" && arena.isShared;
+    this.#lock = locks ? new SpinLock(words, header + L.LOCK) : undefined;
+  }
+
+  /** Makes an empty tree. @throws ArenaError `ENOMEM` */
+  static create(arena: Arena, options: TreeOptions): TreeCore {
+    const geometry = options.geometry ?? KERNEL_GEOMETRY;
+    checkGeometry(geometry);
+    const lock = options.lock ?? "internal";
+    if (lock !== "internal" && lock !== "external" && lock !== "none") {
+      throw new RangeError(`lock must be internal, external or none, got ${String(lock)}`);
+    }
+    const header = arena.allocWords(L.HEADER_WORDS);
+    const words = arena.i32;
+    words[header + L.FLAGS] =
+      (options.gaps === true ? L.FLAG_GAPS : 0) |
+      (options.rcu === false ? 0 : L.FLAG_RCU) |
+      (lock === "internal" ? L.FLAG_LOCK_INTERNAL : lock === "external" ? L.FLAG_LOCK_EXTERNAL : 0);
+    words[header + L.GEOMETRY] =
+      geometry.leafSlots | (geometry.rangeSlots << 8) | (geometry.arangeSlots << 16);
+    Atomics.store(words, header + L.MAGIC, L.MAGIC_VALUE);
+    return new TreeCore(arena, header);
+  }
+
+  /** Opens the tree whose header is at `header`. @throws MapleError `EINVAL` if there is none */
+  static attach(arena: Arena, header: number): TreeCore {
+    arena.refresh();
+    if (!Number.isInteger(header) || header <= 0 || arena.i32[header] !== L.MAGIC_VALUE) {
+      throw new MapleError("EINVAL", `attach: word ${String(header)} is not the root of a maple tree`);
+    }
+    return new TreeCore(arena, header);
+  }
+
+  get i32(): Int32Array {
+    return this.arena.i32;
+  }
+
+  get f64(): Float64Array {
+    return this.arena.f64;
+  }
+
+  get rootWord(): number {
+    return Atomics.load(this.arena.i32, this.header + L.ROOT);
+  }
+
+  get height(): number {
+    return Atomics.load(this.arena.i32, this.header + L.HEIGHT);
+  }
+
+  get nodeCount(): number {
+    return Atomics.load(this.arena.i32, this.header + L.NODES);
+  }
+
+  /** Type of the internal nodes. */
+  get internalType(): L.NodeType {
+    return this.gaps ? L.NodeType.Arange : L.NodeType.Range;
+  }
+
+  slotsOf(type: number): number {
+    if (type === L.NodeType.Leaf) return this.geometry.leafSlots;
+    return type === L.NodeType.Arange ? this.geometry.arangeSlots : this.geometry.rangeSlots;
+  }
+
+  /** A node other than those on the right edge has more than this many used slots. */
+  minSlotsOf(type: number): number {
+    return type === L.NodeType.Arange ? (this.geometry.arangeSlots >> 1) - 1 : (this.slotsOf(type) >> 1) - 2;
+  }
+
+  /** Runs `fn` with the tree's own lock held, if it has one. */
+  locked<T>(fn: () => T): T {
+    return this.#lock === undefined ? fn() : this.#lock.withLock(fn);
+  }
+
+  /** Opens a read section where one is needed; must be paired with {@link readEnd}. */
+  readBegin(): void {
+    if (this.concurrent) this.arena.rcu.readLock();
+  }
+
+  readEnd(): void {
+    if (this.concurrent) this.arena.rcu.readUnlock();
+  }
+
+  /** A write begins, with the lock held: look at nodes that other agents have made, and warn cursors. */
+  writeBegin(): void {
+    this.arena.refresh();
+    Atomics.add(this.arena.i32, this.header + L.VERSION, 1);
+    if (this.observed) this.#steps = [];
+  }
+
+  /** The write is over, or was refused. */
+  writeEnd(): void {
+    Atomics.add(this.arena.i32, this.header + L.VERSION, 1);
+  }
+
+  /** Reports a finished write to `onWrite`. */
+  report(entry: number): void {
+    if (this.onWrite === undefined || this.#steps.length === 0) return;
+    const event = writeEvent(this.#steps, entry, this.height);
+    this.#steps = [];
+    this.onWrite(event);
+  }
+
+  /** Does anybody want to know the steps of a write? */
+  get observed(): boolean {
+    return this.onStep !== undefined || this.onWrite !== undefined;
+  }
+
+  /** Reports one effect. Callers check {@link observed} first, so that unobserved writes build no objects. */
+  step(step: StepEvent): void {
+    this.#steps.push(step);
+    this.onStep?.(step);
+  }
+
+  /** Makes the next `count` {@link newNode} calls of this write succeed. @throws MapleError `ENOMEM` */
+  reserve(count: number): void {
+    if (count === 0) return;
+    try {
+      this.cache.reserve(count);
+    } catch (cause) {
+      throw outOfMemory(count, cause);
+    }
+  }
+
+  /** A node with all words zero. Views must be read again afterwards. @throws MapleError `ENOMEM` */
+  newNode(): number {
+    let node: number;
+    try {
+      node = this.cache.alloc();
+    } catch (cause) {
+      throw outOfMemory(1, cause);
+    }
+    this.arena.i32.fill(0, node, node + L.NODE_WORDS);
+    return node;
+  }
+
+  /** Does the node's parent word point at the node itself? */
+  isDead(node: number): boolean {
+    return Atomics.load(this.arena.i32, node + L.PARENT) === node;
+  }
+
+  markDead(node: number): void {
+    Atomics.store(this.arena.i32, node + L.PARENT, node);
+    if (this.observed) this.step({ what: "dead", node });
+  }
+
+  /** Hands a dead node to the arena: for reuse after a grace period, or at once if no reader can see it. */
+  retire(node: number): void {
+    this.#count(-1);
+    if (this.rcu) this.cache.freeDeferred(node);
+    else this.cache.free(node);
+    if (this.observed) this.step({ what: this.rcu ? "defer" : "free", node });
+  }
+
+  /** A node is complete and will become part of the tree. */
+  built(node: number): void {
+    this.#count(1);
+    if (this.observed) this.step({ what: "build", node });
+  }
+
+  /** The store that makes new nodes reachable. `node` 0 means the root word. */
+  publish(node: number, slot: number, to: number): void {
+    const words = this.arena.i32;
+    const word = node === 0 ? this.header + L.ROOT : node + L.SLOTS + slot;
+    const from = words[word]!;
+    Atomics.store(words, word, to);
+    if (this.observed) this.step({ what: "publish", node, slot, from, to });
+  }
+
+  setHeight(height: number): void {
+    Atomics.store(this.arena.i32, this.header + L.HEIGHT, height);
+  }
+
+  /** Only writers count, under the lock. */
+  #count(change: number): void {
+    const word = this.header + L.NODES;
+    Atomics.store(this.arena.i32, word, this.arena.i32[word]! + change);
+  }
+}
+
+function outOfMemory(nodes: number, cause: unknown): unknown {
+  if (cause instanceof Error && "code" in cause && cause.code === "ENOMEM") {
+    return new MapleError("ENOMEM", `the arena has no room for ${nodes} more tree nodes`, { cause });
+  }
+  return cause;
+}

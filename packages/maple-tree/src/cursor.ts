@@ -1,0 +1,500 @@
+/*
+ * A place in a tree from which to look around and to write: the kernel's `ma_state`.
+ *
+ * `index` and `last` are the request before a walk or a write and the range of the result after it. All steps
+ * are made on ranges, so every status accepts every step. A cursor remembers the leaf it stands in together
+ * with the tree's version; a step reads the version inside its read section and walks again from the root if
+ * anybody has written since. So a cursor may be kept as long as one likes, across writes and read sections.
+ * What must be protected by the caller (a read section of `arena.rcu`, or the lock) is what entries refer to.
+ *
+ *   status      meaning                                             next goes to           prev goes to
+ *   start       not walked yet                                      behind index's range   before index's range
+ *   active      on a range                                          the one behind         the one before
+ *   root        on the entry that lives in the root word            nothing, [1,MAX]       —
+ *   none        nothing here: no node, and index not on the entry   (walks again)          the entry at [0,0]
+ *   pause       the caller let go; find goes on at last+1           as start               as start
+ *   overflow    the upper limit was reached                         on, if the limit grew  the entry stood on, first
+ *   underflow   the lower limit was reached                         the entry stood on     on, if the limit fell
+ *   error       a gap search or store failed, errno in `error`      nothing until reset    nothing until reset
+ *
+ * Source: Linux lib/maple_tree.c, mas_walk(), mas_next_setup(), mas_next_slot(), mas_prev_setup(),
+ * mas_prev_slot(), mas_find_setup(), mas_find_rev_setup(), mas_erase(), mas_empty_area().
+ */
+import type { TreeCore } from "./core.ts";
+import { checkIndex, checkRange, MapleError } from "./errors.ts";
+import { searchGap } from "./gap.ts";
+import { MAX_ENTRY, MAX_INDEX } from "./geometry.ts";
+import * as L from "./layout.ts";
+import { newPlace, type Place, stepTo, walkTo } from "./walk.ts";
+import { type WriteState, write } from "./write.ts";
+
+/** Where a cursor stands; see the table at the top of cursor.ts. */
+export type CursorStatus =
+  | "start"
+  | "active"
+  | "root"
+  | "none"
+  | "pause"
+  | "overflow"
+  | "underflow"
+  | "error";
+
+/** Error numbers a cursor reports, negative as in the kernel. */
+export const Errno = { ENOMEM: -12, EBUSY: -16, EINVAL: -22 } as const;
+
+/**
+ * The advanced interface: steps over entries and over empty ranges, and writes at the place it stands.
+ *
+ * Reads open their own read section. Writes need the tree's write lock, which the caller holds (`tree.locked`,
+ * or the external lock). Entries are handles; 0 means none.
+ */
+export class MapleCursor {
+  /** First index of the request, or of the result. */
+  index: number;
+  /** Last index of the request, or of the result; inclusive. */
+  last: number;
+  /** Where the cursor stands. */
+  status: CursorStatus = "start";
+  /** Errno of status `error`, 0 otherwise. */
+  error = 0;
+  readonly #core: TreeCore;
+  readonly #writer: WriteState;
+  readonly #place: Place = newPlace();
+  /** Version of the tree when #place was found. */
+  #version = 0;
+  /** Does #place tell the range that index lies in, as of #version? */
+  #placed = false;
+
+  /** Package-internal: use `tree.cursor()`. */
+  constructor(core: TreeCore, writer: WriteState, index: number, last: number) {
+    checkRange("cursor", index, last);
+    this.#core = core;
+    this.#writer = writer;
+    this.index = index;
+    this.last = last;
+  }
+
+  /** Goes to `index`, not walked. @param last - end of the range of a store to come; default `index` */
+  set(index: number, last: number = index): void {
+    checkRange("set", index, last);
+    this.index = index;
+    this.last = last;
+    this.reset();
+  }
+
+  /** Forgets the place: the next step walks from the root to `index`. */
+  reset(): void {
+    this.status = "start";
+    this.error = 0;
+    this.#placed = false;
+  }
+
+  /** Lets go of the place so that find goes on behind it later, whatever happens to the tree meanwhile. */
+  pause(): void {
+    this.status = "pause";
+    this.#placed = false;
+  }
+
+  /** Walks to `index`; `index` and `last` become the range it lies in, also if nothing is stored there. */
+  walk(): number {
+    return this.#reading(() => this.#walk());
+  }
+
+  /** The entry behind this one, as long as `last` is below `max`; 0 and status overflow if there is none. */
+  next(max: number = MAX_INDEX): number {
+    checkIndex("next: max", max);
+    return this.#reading(() => this.#next(max, false));
+  }
+
+  /** As {@link next}, but stops on empty ranges too. */
+  nextRange(max: number = MAX_INDEX): number {
+    checkIndex("nextRange: max", max);
+    return this.#reading(() => this.#next(max, true));
+  }
+
+  /** The entry before this one, as long as `index` is above `min`; 0 and status underflow if there is none. */
+  prev(min = 0): number {
+    checkIndex("prev: min", min);
+    return this.#reading(() => this.#prev(min, false));
+  }
+
+  /** As {@link prev}, but stops on empty ranges too. */
+  prevRange(min = 0): number {
+    checkIndex("prevRange: min", min);
+    return this.#reading(() => this.#prev(min, true));
+  }
+
+  /** First call: the entry at or behind `index`. Later calls: the one behind the last result. Up to `max`. */
+  find(max: number = MAX_INDEX): number {
+    checkIndex("find: max", max);
+    return this.#reading(() => {
+      const early = this.#findSetup(max);
+      if (early !== undefined) return early;
+      const entry = this.#forward(max, false);
+      // As in the kernel: find never leaves the cursor in overflow.
+      this.status = "active";
+      return entry;
+    });
+  }
+
+  /** As {@link find}, but stops on empty ranges too. */
+  findRange(max: number = MAX_INDEX): number {
+    checkIndex("findRange: max", max);
+    return this.#reading(() => this.#findSetup(max) ?? this.#forward(max, true));
+  }
+
+  /** First call: the entry at or before `index`. Later calls: the one before the last result. Down to `min`. */
+  findRev(min = 0): number {
+    checkIndex("findRev: min", min);
+    return this.#reading(() => this.#findRevSetup(min) ?? this.#backward(min, false));
+  }
+
+  /** As {@link findRev}, but stops on empty ranges too. */
+  findRangeRev(min = 0): number {
+    checkIndex("findRangeRev: min", min);
+    return this.#reading(() => this.#findRevSetup(min) ?? this.#backward(min, true));
+  }
+
+  /**
+   * Stores `entry` over `[index, last]`, 0 to leave a gap, which takes in the gaps beside it: `index` and
+   * `last` tell afterwards what became empty.
+   *
+   * @returns the entry that was at `index`
+   * @throws MapleError `ENOMEM` with the tree unchanged. Locking: write lock held by the caller
+   */
+  store(entry: number): number {
+    checkEntry("store: entry", entry);
+    checkRange("store", this.index, this.last);
+    const old = write(this.#writer, this.index, this.last, entry);
+    return this.#wrote(old);
+  }
+
+  /**
+   * Erases the whole range that `index` lies in. If something was stored there, `index` and `last` become the
+   * empty range that resulted, which is wider if its neighbours were empty.
+   *
+   * @returns the entry, 0 if nothing was stored
+   * @throws MapleError `ENOMEM` with the tree unchanged. Locking: write lock held by the caller
+   */
+  erase(): number {
+    const entry = this.walk();
+    if (entry === 0) return 0;
+    write(this.#writer, this.index, this.last, 0);
+    return this.#wrote(entry);
+  }
+
+  /**
+   * Finds the lowest `size` free indices in `[min, max]`; `index..last` becomes exactly that area.
+   *
+   * @returns 0, or `Errno.EINVAL` (min above max, size 0 or larger than the window, a tree without gaps), or
+   * `Errno.EBUSY`. Locking: lock held by the caller, a read section is not enough
+   */
+  emptyArea(min: number, max: number, size: number): number {
+    return this.#emptyArea("emptyArea", min, max, size, false);
+  }
+
+  /** As {@link emptyArea}, but the highest. */
+  emptyAreaRev(min: number, max: number, size: number): number {
+    return this.#emptyArea("emptyAreaRev", min, max, size, true);
+  }
+
+  #emptyArea(call: string, min: number, max: number, size: number, fromTop: boolean): number {
+    checkIndex(`${call}: min`, min);
+    checkIndex(`${call}: max`, max);
+    checkIndex(`${call}: size`, size);
+    const core = this.#core;
+    if (min > max || size === 0 || max - min < size - 1 || !core.gaps) return Errno.EINVAL;
+    const root = core.rootWord;
+    // Called again without reset, the search goes on behind the area it found.
+    let low = min;
+    let high = max;
+    if (this.status === "active" && fromTop) high = Math.min(high, this.index - 1);
+    else if (this.status === "active") low = Math.max(low, this.last + 1);
+    const start = high - low < size - 1 ? -1 : searchGap(core, low, high, size, fromTop);
+    this.#placed = false;
+    if (root <= 0) this.status = root === 0 ? "none" : "root";
+    if (start < 0) {
+      if (root > 0) {
+        this.index = min;
+        this.last = max;
+        this.status = "error";
+        this.error = Errno.EBUSY;
+      }
+      return Errno.EBUSY;
+    }
+    this.index = start;
+    this.last = start + size - 1;
+    if (root > 0) this.status = "active";
+    return 0;
+  }
+
+  // A property of its own, since the compiler would not believe that a walk can change the status.
+  get #isNone(): boolean {
+    return this.status === "none";
+  }
+
+  #reading(step: () => number): number {
+    const core = this.#core;
+    core.readBegin();
+    try {
+      return step();
+    } finally {
+      core.readEnd();
+    }
+  }
+
+  #wrote(old: number): number {
+    this.index = this.#writer.first;
+    this.last = this.#writer.last;
+    this.#placed = false;
+    this.error = 0;
+    this.status = this.#core.rootWord > 0 ? "active" : "start";
+    return old;
+  }
+
+  /** Walks to `at` and takes on the range and status found there. */
+  #walk(at: number = this.index): number {
+    const core = this.#core;
+    const place = this.#place;
+    this.#version = Atomics.load(core.i32, core.header + L.VERSION);
+    walkTo(core, at, place);
+    this.#placed = place.leaf !== 0 && (this.#version & 1) === 0;
+    this.error = 0;
+    if (place.leaf !== 0) this.status = "active";
+    else this.status = place.entry === 0 ? "none" : "root";
+    this.index = place.first;
+    this.last = place.last;
+    return place.entry;
+  }
+
+  /** One range on, from the range [index,last]. There is one. */
+  #step(direction: 1 | -1): number {
+    const core = this.#core;
+    const place = this.#place;
+    const fresh = this.#placed && this.#version === Atomics.load(core.i32, core.header + L.VERSION);
+    if (!fresh || place.first !== this.index || place.last !== this.last) {
+      const at = direction === 1 ? this.last + 1 : this.index - 1;
+      const entry = this.#walk(at);
+      // The range found may begin before the place left: entries are not visited twice.
+      if (direction === 1) this.index = Math.max(this.index, at);
+      else this.last = Math.min(this.last, at);
+      return entry;
+    }
+    stepTo(core, place, direction);
+    this.index = place.first;
+    this.last = place.last;
+    return place.entry;
+  }
+
+  /** mas_next_slot(): from [index,last] to the next entry, or range if `empty`, not going beyond `max`. */
+  #forward(max: number, empty: boolean): number {
+    for (;;) {
+      if (this.last >= max) {
+        this.status = "overflow";
+        return 0;
+      }
+      const entry = this.#step(1);
+      if (entry !== 0 || empty) return entry;
+    }
+  }
+
+  /** mas_prev_slot(): the mirror image. */
+  #backward(min: number, empty: boolean): number {
+    for (;;) {
+      if (this.index <= min) {
+        this.status = "underflow";
+        return 0;
+      }
+      const entry = this.#step(-1);
+      if (entry !== 0 || empty) return entry;
+    }
+  }
+
+  #next(max: number, empty: boolean): number {
+    const wasNone = this.status === "none";
+    if (this.status === "error") return 0;
+    if (this.last >= max) {
+      this.status = "overflow";
+      return 0;
+    }
+    switch (this.status) {
+      case "none":
+      case "pause":
+      case "start":
+        this.#walk();
+        break;
+      case "overflow":
+        this.status = "active";
+        break;
+      case "underflow": {
+        // It went below the entry it stands on, so that entry comes next.
+        const entry = this.#walk();
+        if (entry !== 0) return entry;
+        break;
+      }
+    }
+    if (this.status === "root") {
+      this.index = wasNone ? 0 : 1;
+      this.last = wasNone ? 0 : MAX_INDEX;
+      if (!wasNone) this.status = "none";
+      return 0;
+    }
+    if (this.status === "none") return 0;
+    return this.#forward(max, empty);
+  }
+
+  #prev(min: number, empty: boolean): number {
+    if (this.status === "error") return 0;
+    if (this.index <= min) {
+      this.status = "underflow";
+      return 0;
+    }
+    switch (this.status) {
+      case "none":
+      case "pause":
+      case "start":
+        this.#walk();
+        break;
+      case "underflow":
+        this.status = "active";
+        break;
+      case "overflow": {
+        // It went beyond the entry it stands on, so that entry comes first.
+        const entry = this.#walk();
+        if (entry !== 0) return entry;
+        break;
+      }
+    }
+    if (this.status === "root") {
+      this.status = "none";
+      return 0;
+    }
+    if (this.status === "none") return this.#toRootEntry();
+    return this.#backward(min, empty);
+  }
+
+  /** There is no node, and the place is not on the entry in the root word: that entry is what comes before. */
+  #toRootEntry(): number {
+    if (this.index === 0) return 0;
+    this.index = 0;
+    this.last = 0;
+    this.status = "root";
+    return 0 - this.#core.rootWord;
+  }
+
+  /** Decides where a find begins; the result if it is already known. */
+  #findSetup(max: number): number | undefined {
+    switch (this.status) {
+      case "active":
+        return this.last < max ? undefined : 0;
+      case "pause":
+        if (this.last >= max) return 0;
+        this.index = ++this.last;
+        this.status = "start";
+        break;
+      case "none":
+        if (this.last >= max) return 0;
+        this.index = this.last;
+        this.status = "start";
+        break;
+      case "underflow": {
+        if (this.index >= max) {
+          this.status = "overflow";
+          return 0;
+        }
+        const entry = this.#walk();
+        if (entry !== 0) return entry;
+        break;
+      }
+      case "overflow": {
+        if (this.last >= max) return 0;
+        const entry = this.#walk();
+        if (entry !== 0) return entry;
+        break;
+      }
+      case "error":
+        return 0;
+    }
+    if (this.status === "start") {
+      if (this.index > max) return 0;
+      const entry = this.#walk();
+      if (entry !== 0) return entry;
+    }
+    if (this.status === "root") {
+      this.status = "none";
+      this.index = 1;
+      this.last = MAX_INDEX;
+      return 0;
+    }
+    if (this.#isNone || this.index === max) return 0;
+    return undefined;
+  }
+
+  /** Decides where a find downwards begins; the result if it is already known. */
+  #findRevSetup(min: number): number | undefined {
+    switch (this.status) {
+      case "active":
+        return this.index < min ? 0 : undefined;
+      case "pause":
+        if (this.index <= min) {
+          this.status = "underflow";
+          return 0;
+        }
+        this.last = --this.index;
+        this.status = "start";
+        break;
+      case "none":
+        if (this.index <= min) return 0;
+        this.last = this.index;
+        this.status = "start";
+        break;
+      case "overflow":
+      case "underflow": {
+        if (this.index <= min) {
+          this.status = "underflow";
+          return 0;
+        }
+        const entry = this.#walk();
+        if (entry !== 0) return entry;
+        break;
+      }
+      case "error":
+        return 0;
+    }
+    if (this.status === "start") {
+      if (this.index < min) return 0;
+      const entry = this.#walk();
+      if (entry !== 0) return entry;
+    }
+    if (this.status === "root") {
+      this.status = "none";
+      return 0;
+    }
+    if (this.#isNone) {
+      this.index = 0;
+      this.last = 0;
+      this.status = "root";
+      return 0 - this.#core.rootWord;
+    }
+    return this.index < min ? 0 : undefined;
+  }
+}
+
+/** @throws RangeError unless `entry` is 0 or a 30-bit handle */
+export function checkEntry(what: string, entry: number): void {
+  if (!Number.isInteger(entry) || entry < 0 || entry > MAX_ENTRY) {
+    throw new RangeError(`${what} must be an integer in 0..${MAX_ENTRY}, got ${String(entry)}`);
+  }
+}
+
+/** @throws MapleError `EINVAL` naming what is wrong with the request for a gap */
+export function checkGapRequest(call: string, gaps: boolean, min: number, max: number, size: number): void {
+  checkIndex(`${call}: min`, min);
+  checkIndex(`${call}: max`, max);
+  checkIndex(`${call}: size`, size);
+  if (!gaps) throw new MapleError("EINVAL", `${call}: the tree was made without gaps`);
+  if (max < min) throw new MapleError("EINVAL", `${call}: max ${max} is below min ${min}`);
+  if (size === 0 || max - min < size - 1) {
+    throw new MapleError("EINVAL", `${call}: size ${size} does not fit ${min}..${max}`);
+  }
+}

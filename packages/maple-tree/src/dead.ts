@@ -1,0 +1,54 @@
+/*
+ * What happens to nodes that have been replaced. Dead marks come first, for all of them, then the arena gets
+ * them: from then on words 1 and 2 of a node are the arena's.
+ *
+ * Source: Linux lib/maple_tree.c, mas_topiary_replace(), mt_destroy_walk().
+ */
+import type { TreeCore } from "./core.ts";
+import * as L from "./layout.ts";
+import { endOf } from "./path.ts";
+
+/**
+ * Kills the subtree below `handle`, which has just been unpublished, except for what the new tree has adopted:
+ * a child whose parent word does not name its old parent any more lives on.
+ */
+export function killTree(core: TreeCore, handle: number): void {
+  const victims: number[] = [];
+  collect(core, handle, victims);
+  for (const node of victims) core.markDead(node);
+  for (const node of victims) core.retire(node);
+}
+
+function collect(core: TreeCore, handle: number, victims: number[]): void {
+  const i32 = core.i32;
+  const node = handle & L.NODE_MASK;
+  victims.push(node);
+  if ((handle & L.TAG_MASK) === L.NodeType.Leaf) return;
+  const end = endOf(i32, node);
+  for (let slot = 0; slot <= end; slot++) {
+    const child = i32[node + L.SLOTS + slot]!;
+    const parent = i32[(child & L.NODE_MASK) + L.PARENT]!;
+    if (parent > 0 && (parent & L.NODE_MASK) === node) collect(core, child, victims);
+  }
+}
+
+/**
+ * Makes every child that the new nodes below `handle` share with the old tree name its new parent. Children
+ * that are new themselves do so since they were built.
+ */
+export function adopt(core: TreeCore, handle: number): void {
+  if ((handle & L.TAG_MASK) === L.NodeType.Leaf) return;
+  const i32 = core.i32;
+  const node = handle & L.NODE_MASK;
+  const end = endOf(i32, node);
+  for (let slot = 0; slot <= end; slot++) {
+    const child = i32[node + L.SLOTS + slot]!;
+    const word = (child & L.NODE_MASK) + L.PARENT;
+    if (i32[word] === (node | slot)) {
+      adopt(core, child);
+    } else {
+      Atomics.store(i32, word, node | slot);
+      if (core.observed) core.step({ what: "adopt", node: child & L.NODE_MASK, parent: node, slot });
+    }
+  }
+}

@@ -1,0 +1,41 @@
+/**
+ * Why a tree refused.
+ *
+ * - `EINVAL`: a range that ends before it starts, a gap that cannot fit its window, gaps asked of a plain tree
+ * - `EEXIST`: insert over a range where something is stored
+ * - `EBUSY`: no gap of that size
+ * - `ENOMEM`: the arena has no room for the new nodes
+ */
+export type MapleErrorCode = "EINVAL" | "EEXIST" | "EBUSY" | "ENOMEM";
+
+/** A refusal of a tree, after which the tree is as it was before the call. */
+export class MapleError extends Error {
+  override readonly name: string = "MapleError";
+  /** Which kind of refusal. */
+  readonly code: MapleErrorCode;
+
+  /**
+   * @param code - which kind of refusal
+   * @param message - what was refused, with the values
+   */
+  constructor(code: MapleErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+const MAX = 2 ** 53 - 1;
+
+/** @throws RangeError naming the argument unless `value` is an index */
+export function checkIndex(what: string, value: number): void {
+  if (!Number.isInteger(value) || value < 0 || value > MAX) {
+    throw new RangeError(`${what} must be an integer in 0..${MAX}, got ${String(value)}`);
+  }
+}
+
+/** @throws RangeError for a value which is no index, MapleError `EINVAL` if `last < first` */
+export function checkRange(call: string, first: number, last: number): void {
+  checkIndex(`${call}: first`, first);
+  checkIndex(`${call}: last`, last);
+  if (last < first) throw new MapleError("EINVAL", `${call}: last ${last} is below first ${first}`);
+}

@@ -1,0 +1,173 @@
+/*
+ * Gaps: under every child of an allocation node, the longest run of free indices.
+ *
+ * A run never continues in the next leaf (a leaf that does not end at MAX_INDEX never ends with an empty
+ * slot), so the gap of a leaf is its widest empty slot. Gaps are read and written under the lock only: a
+ * lock-free reader never looks at them, so they are changed in place, after the write has been published.
+ *
+ * Source: Linux lib/maple_tree.c, mas_leaf_max_gap(), mas_update_gap(), mas_empty_area(), mas_rev_awalk().
+ */
+import type { TreeCore } from "./core.ts";
+import { MAX_INDEX } from "./geometry.ts";
+import * as L from "./layout.ts";
+import { endOf } from "./path.ts";
+
+/** Widest empty slot of a leaf, in indices. */
+export function leafGap(i32: Int32Array, f64: Float64Array, node: number, min: number): number {
+  const pivots = (node >> 1) + L.PIVOTS_F64;
+  const end = endOf(i32, node);
+  let widest = 0;
+  let below = min - 1;
+  for (let slot = 0; slot <= end; slot++) {
+    const pivot = f64[pivots + slot]!;
+    if (i32[node + L.SLOTS + slot] === 0 && pivot - below > widest) widest = pivot - below;
+    below = pivot;
+  }
+  return widest;
+}
+
+/** Offset of the largest gap of an allocation node, the highest such. */
+export function largestGapSlot(i32: Int32Array, f64: Float64Array, node: number): number {
+  const gaps = (node >> 1) + L.GAPS_F64;
+  const end = endOf(i32, node);
+  let best = 0;
+  for (let slot = 1; slot <= end; slot++) if (f64[gaps + slot]! >= f64[gaps + best]!) best = slot;
+  return best;
+}
+
+/** Largest gap under an allocation node, from its metadata. */
+export function nodeGap(i32: Int32Array, f64: Float64Array, node: number): number {
+  return f64[(node >> 1) + L.GAPS_F64 + ((i32[node + L.META]! >> 8) & 0xff)]!;
+}
+
+/**
+ * The gap below `child` is now `gap`: writes it into the parents, upwards, while their largest gap changes.
+ * The parent words of `child` and above must be right.
+ */
+export function updateGaps(core: TreeCore, child: number, gap: number): void {
+  if (!core.gaps) return;
+  const i32 = core.i32;
+  const f64 = core.f64;
+  let below = child;
+  let size = gap;
+  for (;;) {
+    const parent = i32[below + L.PARENT]!;
+    if (parent < 0) return;
+    const node = parent & L.NODE_MASK;
+    const slot = parent & L.TAG_MASK;
+    const word = (node >> 1) + L.GAPS_F64 + slot;
+    const from = f64[word]!;
+    if (from === size) return;
+    const before = nodeGap(i32, f64, node);
+    f64[word] = size;
+    if (core.observed) core.step({ what: "gap", node, slot, from, to: size });
+    moveLargest(i32, f64, node, slot, size, before);
+    const after = nodeGap(i32, f64, node);
+    if (after === before) return;
+    below = node;
+    size = after;
+  }
+}
+
+/** Keeps the metadata's offset of the largest gap right after gap `slot` became `size`. */
+function moveLargest(
+  i32: Int32Array,
+  f64: Float64Array,
+  node: number,
+  slot: number,
+  size: number,
+  before: number,
+): void {
+  const meta = i32[node + L.META]!;
+  const largest = (meta >> 8) & 0xff;
+  if (slot === largest ? size < before : size > before) {
+    i32[node + L.META] = (meta & 0xff) | (largestGapSlot(i32, f64, node) << 8);
+  }
+}
+
+/**
+ * Lowest start `>= min` (or with `fromTop` highest) of a free run of `size` indices that ends by `max`; -1 if
+ * there is none. Caller holds the lock and has checked `size <= max - min + 1`; the tree has gaps.
+ *
+ * Cost: O(height) when the window is wide; children whose gap is too small are skipped.
+ */
+export function searchGap(core: TreeCore, min: number, max: number, size: number, fromTop: boolean): number {
+  const root = core.i32[core.header + L.ROOT]!;
+  if (root <= 0) {
+    const low = root < 0 && min === 0 ? 1 : min;
+    if (max - low < size - 1) return -1;
+    return fromTop ? max - size + 1 : low;
+  }
+  const search = fromTop ? searchDown : searchUp;
+  return search(core.i32, core.f64, root, 0, { min, max, size });
+}
+
+interface Window {
+  readonly min: number;
+  readonly max: number;
+  readonly size: number;
+}
+
+function searchUp(i32: Int32Array, f64: Float64Array, handle: number, nodeMin: number, want: Window): number {
+  const node = handle & L.NODE_MASK;
+  const leaf = (handle & L.TAG_MASK) === L.NodeType.Leaf;
+  const end = endOf(i32, node);
+  let first = nodeMin;
+  for (let slot = 0; slot <= end && first <= want.max; slot++) {
+    const last = f64[(node >> 1) + L.PIVOTS_F64 + slot]!;
+    if (mayFit(i32, f64, node, leaf, slot, first, last, want)) {
+      if (leaf) return Math.max(first, want.min);
+      const found = searchUp(i32, f64, i32[node + L.SLOTS + slot]!, first, want);
+      if (found >= 0) return found;
+    }
+    first = last + 1;
+  }
+  return -1;
+}
+
+function searchDown(
+  i32: Int32Array,
+  f64: Float64Array,
+  handle: number,
+  nodeMin: number,
+  want: Window,
+): number {
+  const node = handle & L.NODE_MASK;
+  const leaf = (handle & L.TAG_MASK) === L.NodeType.Leaf;
+  const pivots = (node >> 1) + L.PIVOTS_F64;
+  for (let slot = endOf(i32, node); slot >= 0; slot--) {
+    const first = slot === 0 ? nodeMin : f64[pivots + slot - 1]! + 1;
+    const last = f64[pivots + slot]!;
+    if (last < want.min) return -1;
+    if (mayFit(i32, f64, node, leaf, slot, first, last, want)) {
+      if (leaf) return Math.min(last, want.max) - want.size + 1;
+      const found = searchDown(i32, f64, i32[node + L.SLOTS + slot]!, first, want);
+      if (found >= 0) return found;
+    }
+  }
+  return -1;
+}
+
+/** Leaf: does the slot hold what is wanted? Internal: is a gap below the slot, clipped to it, large enough? */
+function mayFit(
+  i32: Int32Array,
+  f64: Float64Array,
+  node: number,
+  leaf: boolean,
+  slot: number,
+  first: number,
+  last: number,
+  want: Window,
+): boolean {
+  if (Math.min(last, want.max) - Math.max(first, want.min) < want.size - 1) return false;
+  return leaf ? i32[node + L.SLOTS + slot] === 0 : f64[(node >> 1) + L.GAPS_F64 + slot]! >= want.size;
+}
+
+/** Largest gap of the whole tree; with no node, of what the root word leaves free. */
+export function treeGap(core: TreeCore): number {
+  const root = core.i32[core.header + L.ROOT]!;
+  if (root <= 0) return root === 0 ? MAX_INDEX + 1 : MAX_INDEX;
+  const node = root & L.NODE_MASK;
+  if ((root & L.TAG_MASK) === L.NodeType.Leaf) return leafGap(core.i32, core.f64, node, 0);
+  return nodeGap(core.i32, core.f64, node);
+}

@@ -1,0 +1,41 @@
+/** Largest index of a tree, inclusive; plays the role of the kernel's `ULONG_MAX`. */
+export const MAX_INDEX: number = 2 ** 53 - 1;
+
+/** Largest entry of a shared tree: entries are 30-bit handles `1..MAX_ENTRY`, 0 means nothing is stored. */
+export const MAX_ENTRY: number = 2 ** 30 - 1;
+
+/**
+ * Fan-out of the three kinds of node, in slots.
+ *
+ * Every node but those on the right edge keeps more than a minimum number of used slots: `leafSlots / 2 - 2`
+ * for leaves (and internal nodes of a plain tree), `arangeSlots / 2 - 1` for internal nodes with gaps.
+ * Source: Linux lib/maple_tree.c, mt_slots[] and mt_min_slots[].
+ */
+export interface Geometry {
+  /** Slots of a leaf, integer 6..16. */
+  readonly leafSlots: number;
+  /** Slots of an internal node of a tree without gaps, integer 6..16. */
+  readonly rangeSlots: number;
+  /** Slots of an internal node of a tree with gaps, integer 6..10. */
+  readonly arangeSlots: number;
+}
+
+/** The geometry of 64-bit Linux. */
+export const KERNEL_GEOMETRY: Geometry = { leafSlots: 16, rangeSlots: 16, arangeSlots: 10 };
+
+/** Small nodes, in which the examples of the workbook show each kind of write with few entries. */
+export const TEACHING_GEOMETRY: Geometry = { leafSlots: 8, rangeSlots: 8, arangeSlots: 6 };
+
+/** @throws RangeError naming the member which is not an integer a 64-word node has room for */
+export function checkGeometry(geometry: Geometry): void {
+  check("leafSlots", geometry.leafSlots, 16);
+  check("rangeSlots", geometry.rangeSlots, 16);
+  check("arangeSlots", geometry.arangeSlots, 10);
+}
+
+function check(name: string, slots: number, most: number): void {
+  // Below 6 slots a node that is too full by one cannot be split into two that are full enough.
+  if (!Number.isInteger(slots) || slots < 6 || slots > most) {
+    throw new RangeError(`geometry: ${name} must be an integer in 6..${most}, got ${String(slots)}`);
+  }
+}

@@ -1,0 +1,90 @@
+/*
+ * The scratch list from which new nodes are built: the slots of some neighbouring nodes of one level, with
+ * the change already made, in order. It is the writer's own memory, so nothing in it can be seen by readers.
+ *
+ * Source of the idea: Linux lib/maple_tree.c, struct maple_big_node.
+ */
+import type { TreeCore } from "./core.ts";
+import { leafGap, nodeGap } from "./gap.ts";
+import * as L from "./layout.ts";
+import { endOf } from "./path.ts";
+
+// Three full nodes, and what a store can add to one of them.
+const ITEMS_MAX = 3 * 16 + 4;
+
+/** Slots to be written into nodes; see the top of the file. */
+export class Items {
+  readonly slot: Int32Array = new Int32Array(ITEMS_MAX);
+  readonly pivot: Float64Array = new Float64Array(ITEMS_MAX);
+  /** Gap below a child; unused for leaves. */
+  readonly gap: Float64Array = new Float64Array(ITEMS_MAX);
+  count = 0;
+
+  push(slot: number, pivot: number, gap: number): void {
+    const i = this.count++;
+    this.slot[i] = slot;
+    this.pivot[i] = pivot;
+    this.gap[i] = gap;
+  }
+
+  /** Appends slots `from..to` of a node, both inclusive. */
+  append(core: TreeCore, node: number, from: number, to: number): void {
+    const i32 = core.i32;
+    const f64 = core.f64;
+    const pivots = (node >> 1) + L.PIVOTS_F64;
+    const gaps = (node >> 1) + L.GAPS_F64;
+    for (let s = from; s <= to; s++) {
+      // In a leaf, or without gap tracking, the word read as a gap means nothing, and is not used.
+      this.push(i32[node + L.SLOTS + s]!, f64[pivots + s]!, f64[gaps + s]!);
+    }
+  }
+
+  /** Inserts all slots of a node before the first item. */
+  prependAll(core: TreeCore, node: number): void {
+    const added = endOf(core.i32, node) + 1;
+    this.slot.copyWithin(added, 0, this.count);
+    this.pivot.copyWithin(added, 0, this.count);
+    this.gap.copyWithin(added, 0, this.count);
+    const total = this.count + added;
+    this.count = 0;
+    this.append(core, node, 0, added - 1);
+    this.count = total;
+  }
+
+  /**
+   * Builds a node from items `from..to`, both inclusive, whose lowest index is `min`. New children get their
+   * parent word here, shared ones after the node has been published.
+   *
+   * @returns the node's handle. The number of nodes built must have been reserved
+   */
+  build(core: TreeCore, type: L.NodeType, from: number, to: number): number {
+    const node = core.newNode();
+    const i32 = core.i32;
+    const f64 = core.f64;
+    const pivots = (node >> 1) + L.PIVOTS_F64;
+    const gaps = (node >> 1) + L.GAPS_F64;
+    let largest = 0;
+    for (let i = from, s = 0; i <= to; i++, s++) {
+      const slot = this.slot[i]!;
+      i32[node + L.SLOTS + s] = slot;
+      f64[pivots + s] = this.pivot[i]!;
+      if (type !== L.NodeType.Leaf && i32[(slot & L.NODE_MASK) + L.PARENT] === 0) {
+        i32[(slot & L.NODE_MASK) + L.PARENT] = node | s;
+      }
+      if (type !== L.NodeType.Arange) continue;
+      f64[gaps + s] = this.gap[i]!;
+      if (this.gap[i]! >= this.gap[from + largest]!) largest = s;
+    }
+    i32[node + L.META] = (to - from) | (largest << 8);
+    core.built(node);
+    return node | type;
+  }
+}
+
+/** Gap below a node: its widest empty slot, or its largest gap; 0 in a tree without gaps. */
+export function gapBelow(core: TreeCore, handle: number, min: number): number {
+  if (!core.gaps) return 0;
+  const node = handle & L.NODE_MASK;
+  if ((handle & L.TAG_MASK) === L.NodeType.Leaf) return leafGap(core.i32, core.f64, node, min);
+  return nodeGap(core.i32, core.f64, node);
+}

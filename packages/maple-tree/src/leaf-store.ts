@@ -1,0 +1,125 @@
+/*
+ * Writes that stay inside one leaf and leave it with a proper number of slots.
+ *
+ * RCU mode, node_store: the leaf is replaced, its parent is not.
+ *
+ *   1 build    the new leaf, its parent word already in place; nobody can see it
+ *   2 publish  one Atomics.store into the parent's slot (or the root word)
+ *   3 dead     the old leaf's parent word := itself
+ *   4 defer    the arena reuses it after a grace period
+ *   5 gap      the parents' gaps, in place
+ *
+ * 2 before 3: a reader that finds the old leaf dead restarts, and must then find the new one. 3 before 4: a
+ * node handed to the arena is no longer whole. 1 before 2: readers take what they find for complete.
+ *
+ * Without RCU no reader runs beside the writer, and the leaf is rewritten in place.
+ *
+ * Source: Linux lib/maple_tree.c, mas_wr_node_store(), mas_wr_slot_store(), mas_wr_append().
+ */
+import { leafGap, updateGaps } from "./gap.ts";
+import type { Items } from "./items.ts";
+import * as L from "./layout.ts";
+import type { WriteState } from "./write.ts";
+
+/** [first, last] is exactly the range of one slot: one store, which is atomic. */
+export function exactFit(w: WriteState): void {
+  const from = w.core.i32[w.leaf + L.SLOTS + w.slot]!;
+  setSlot(w, w.slot, w.entry);
+  if ((from === 0) !== (w.entry === 0)) fixGaps(w, w.leaf);
+}
+
+function setSlot(w: WriteState, slot: number, entry: number): void {
+  const { core } = w;
+  const word = w.leaf + L.SLOTS + slot;
+  const from = core.i32[word]!;
+  Atomics.store(core.i32, word, entry);
+  if (core.observed) core.step({ what: "slot", node: w.leaf, slot, from, to: entry });
+}
+
+/** Replaces the leaf by an edited copy; the five effects at the top of the file. */
+export function nodeStore(w: WriteState): void {
+  const { core, items } = w;
+  items.count = 0;
+  editedLeaf(w, items);
+  const parent = core.i32[w.leaf + L.PARENT]!;
+  const built = items.build(core, L.NodeType.Leaf, 0, items.count - 1);
+  const node = built & L.NODE_MASK;
+  core.i32[node + L.PARENT] = parent;
+  if (parent < 0) core.publish(0, 0, built);
+  else core.publish(parent & L.NODE_MASK, parent & L.TAG_MASK, built);
+  core.markDead(w.leaf);
+  core.retire(w.leaf);
+  fixGaps(w, node);
+}
+
+/** Appends the slots of the leaf as they will be to `items`. */
+export function editedLeaf(w: WriteState, items: Items): void {
+  const { core } = w;
+  const slots = w.leaf + L.SLOTS;
+  items.append(core, w.leaf, 0, w.slot - 1);
+  if (w.first > w.slotMin) items.push(core.i32[slots + w.slot]!, w.first - 1, 0);
+  items.push(w.entry, w.last, 0);
+  if (w.last < w.endPivot) items.push(core.i32[slots + w.slotLast]!, w.endPivot, 0);
+  items.append(core, w.leaf, w.slotLast + 1, w.end);
+}
+
+/**
+ * Makes the change in the leaf itself: moves the tail, then writes up to three slots. No RCU. It serves append
+ * (there is no tail), slot_store (the tail stays where it is) and node_store.
+ */
+export function rewriteInPlace(w: WriteState): void {
+  const { i32, f64 } = w.core;
+  const slots = w.leaf + L.SLOTS;
+  const pivots = (w.leaf >> 1) + L.PIVOTS_F64;
+  const before = i32[slots + w.slot]!;
+  const behind = i32[slots + w.slotLast]!;
+  const keepsStart = w.first > w.slotMin;
+  const keepsEnd = w.last < w.endPivot;
+  const tail = w.slotLast + 1;
+  const newTail = w.slot + 1 + (keepsStart ? 1 : 0) + (keepsEnd ? 1 : 0);
+  const newEnd = w.end + newTail - tail;
+  if (newTail > tail) {
+    for (let s = w.end; s >= tail; s--) move(i32, f64, slots, pivots, s, s + newTail - tail);
+  } else if (newTail < tail) {
+    for (let s = tail; s <= w.end; s++) move(i32, f64, slots, pivots, s, s + newTail - tail);
+    // Nothing stays behind the last used slot.
+    for (let s = newEnd + 1; s <= w.end; s++) put(i32, f64, slots, pivots, s, 0, 0);
+  }
+  let at = w.slot;
+  if (keepsStart) put(i32, f64, slots, pivots, at++, before, w.first - 1);
+  put(i32, f64, slots, pivots, at, w.entry, w.last);
+  if (w.core.observed) w.core.step({ what: "slot", node: w.leaf, slot: at, from: before, to: w.entry });
+  if (keepsEnd) put(i32, f64, slots, pivots, at + 1, behind, w.endPivot);
+  i32[w.leaf + L.META] = newEnd;
+  fixGaps(w, w.leaf);
+}
+
+function move(
+  i32: Int32Array,
+  f64: Float64Array,
+  slots: number,
+  pivots: number,
+  from: number,
+  to: number,
+): void {
+  i32[slots + to] = i32[slots + from]!;
+  f64[pivots + to] = f64[pivots + from]!;
+}
+
+function put(
+  i32: Int32Array,
+  f64: Float64Array,
+  slots: number,
+  pivots: number,
+  slot: number,
+  entry: number,
+  pivot: number,
+): void {
+  i32[slots + slot] = entry;
+  f64[pivots + slot] = pivot;
+}
+
+function fixGaps(w: WriteState, leaf: number): void {
+  const { core } = w;
+  if (core.gaps) updateGaps(core, leaf, leafGap(core.i32, core.f64, leaf, w.leafMin));
+}

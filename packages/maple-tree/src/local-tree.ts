@@ -1,0 +1,279 @@
+import { Arena } from "@faultline/arena";
+import { TreeCore, type TreeOptions } from "./core.ts";
+import { checkGapRequest, MapleCursor } from "./cursor.ts";
+import { type DumpOptions, dump } from "./dump.ts";
+import { checkIndex, checkRange, MapleError } from "./errors.ts";
+import type { StepEvent, WriteEvent } from "./events.ts";
+import { searchGap, treeGap } from "./gap.ts";
+import { MAX_INDEX } from "./geometry.ts";
+import { LocalCursor } from "./local-cursor.ts";
+import { findFrom, findUpTo, type Range, rangesOf, readRange } from "./ranges.ts";
+import type { GapRequest } from "./shared-tree.ts";
+import { type Violation, validate } from "./validate.ts";
+import { ValueTable } from "./value-table.ts";
+import { lookup } from "./walk.ts";
+import { WriteState, write } from "./write.ts";
+
+/** Indices `first..last`, both inclusive, and the value stored over them; `undefined` for an empty range. */
+export interface ValueRange<V> {
+  readonly first: number;
+  readonly last: number;
+  readonly value: V | undefined;
+}
+
+/** A range with something stored. */
+export interface StoredRange<V> extends ValueRange<V> {
+  readonly value: V;
+}
+
+/** How a local tree is made. */
+export interface MapleTreeOptions extends Pick<TreeOptions, "geometry" | "gaps" | "rcu"> {
+  /** Where to keep the nodes; default an unshared arena of the tree's own. */
+  readonly arena?: Arena;
+}
+
+/**
+ * A map from inclusive index ranges that do not overlap to values of any kind, in one agent.
+ *
+ * `undefined` stands for "nothing stored". The nodes are those of `SharedMapleTree`, in unshared memory;
+ * without RCU (the default) leaves are changed in place. A value that has been overwritten may be kept alive
+ * by the table of values until {@link sweepValues} or later stores drop it.
+ *
+ * Source: Linux lib/maple_tree.c.
+ */
+export class MapleTree<V> {
+  /** The arena which holds the nodes. */
+  readonly arena: Arena;
+  /** Package-internal. */
+  readonly core: TreeCore;
+  readonly #writer: WriteState;
+  readonly #table: ValueTable<V>;
+
+  /** Makes an empty tree. @throws RangeError for a geometry that nodes have no room for */
+  constructor(options: MapleTreeOptions = {}) {
+    const { geometry, gaps = false, rcu = false } = options;
+    this.arena = options.arena ?? Arena.create({ bytes: 1 << 16, bytesMax: 2 ** 31 });
+    this.core = TreeCore.create(this.arena, { ...(geometry && { geometry }), gaps, rcu, lock: "none" });
+    this.#writer = new WriteState(this.core);
+    this.#table = new ValueTable(this.core);
+  }
+
+  /**
+   * A tree with the given ranges.
+   *
+   * @throws MapleError `EEXIST` if two of them overlap, `EINVAL` if one ends before it begins
+   */
+  static from<V>(ranges: Iterable<StoredRange<V>>, options: MapleTreeOptions = {}): MapleTree<V> {
+    const tree = new MapleTree<V>(options);
+    for (const { first, last, value } of ranges) tree.insertRange(first, last, value);
+    return tree;
+  }
+
+  /** Called after each write with what it did; default none. */
+  get onWrite(): ((event: WriteEvent) => void) | undefined {
+    return this.core.onWrite;
+  }
+
+  set onWrite(hook: ((event: WriteEvent) => void) | undefined) {
+    this.core.onWrite = hook;
+  }
+
+  /** Called inside each write, between its effects; default none. It must not write. */
+  get onStep(): ((step: StepEvent) => void) | undefined {
+    return this.core.onStep;
+  }
+
+  set onStep(hook: ((step: StepEvent) => void) | undefined) {
+    this.core.onStep = hook;
+  }
+
+  /** Levels of nodes; 0 if the tree is empty or holds just one value at [0,0]. */
+  get height(): number {
+    return this.core.height;
+  }
+
+  /** Nodes in the tree. */
+  get nodeCount(): number {
+    return this.core.nodeCount;
+  }
+
+  /** Is nothing stored? */
+  get isEmpty(): boolean {
+    return this.core.rootWord === 0;
+  }
+
+  /**
+   * The value stored at `index`, `undefined` if none.
+   *
+   * @throws RangeError if `index` is not an integer in `0..MAX_INDEX`. Cost: one node per level
+   */
+  get(index: number): V | undefined {
+    checkIndex("get: index", index);
+    return this.#table.values[lookup(this.core, index)];
+  }
+
+  /** Is anything stored at `index`? */
+  has(index: number): boolean {
+    checkIndex("has: index", index);
+    return lookup(this.core, index) !== 0;
+  }
+
+  /** The range that `index` lies in, stored or empty. */
+  entryAt(index: number): ValueRange<V> {
+    checkIndex("entryAt: index", index);
+    return this.#valueRange(readRange(this.core, index));
+  }
+
+  /** Stores `value` at one index; as {@link setRange}. */
+  set(index: number, value: V | undefined): V | undefined {
+    return this.setRange(index, index, value);
+  }
+
+  /**
+   * Stores `value` over every index in `[first, last]`, replacing what was there; `undefined` leaves a gap.
+   *
+   * @returns the value that was at `first`, `undefined` if it was a gap
+   * @throws MapleError `EINVAL` if `last < first`; `ENOMEM` if the arena is full, with the tree unchanged
+   */
+  setRange(first: number, last: number, value: V | undefined): V | undefined {
+    checkRange("setRange", first, last);
+    return this.#store(first, last, value);
+  }
+
+  /** Stores `value` over `[first, last]` if nothing is stored in it. @throws MapleError `EEXIST` if anything is */
+  insertRange(first: number, last: number, value: V | undefined): void {
+    checkRange("insertRange", first, last);
+    const there = readRange(this.core, first);
+    if (there.entry !== 0 || there.last < last) {
+      const at = there.entry !== 0 ? first : there.last + 1;
+      throw new MapleError("EEXIST", `insertRange: ${first}..${last} is not empty, index ${at} is in use`);
+    }
+    if (value !== undefined) this.#store(first, last, value);
+  }
+
+  /** Stores `value` at one index if nothing is stored there. @throws MapleError `EEXIST` if anything is */
+  insert(index: number, value: V | undefined): void {
+    this.insertRange(index, index, value);
+  }
+
+  /** Erases the whole range that `index` lies in. @returns the value that was there */
+  delete(index: number): V | undefined {
+    checkIndex("delete: index", index);
+    const { first, last, entry } = readRange(this.core, index);
+    return entry === 0 ? undefined : this.#store(first, last, undefined);
+  }
+
+  /** Erases everything. */
+  clear(): void {
+    write(this.#writer, 0, MAX_INDEX, 0);
+    this.#table.sweep();
+  }
+
+  /** The first stored range at or behind `index` which begins by `max`. */
+  find(index: number, max: number = MAX_INDEX): StoredRange<V> | undefined {
+    checkIndex("find: index", index);
+    checkIndex("find: max", max);
+    const range = findFrom(this.core, index, max);
+    return range && this.#stored(range);
+  }
+
+  /** The last stored range at or before `index` which ends at `min` or later. */
+  findBefore(index: number, min = 0): StoredRange<V> | undefined {
+    checkIndex("findBefore: index", index);
+    checkIndex("findBefore: min", min);
+    const range = findUpTo(this.core, index, min);
+    return range && this.#stored(range);
+  }
+
+  /**
+   * The lowest first index of `size` free ones in `[min, max]`.
+   *
+   * @throws MapleError `EBUSY` if there is none; `EINVAL` if size is 0 or does not fit the window, or the tree
+   * was made without gaps
+   */
+  findGap(request: GapRequest): number {
+    return this.#findGap("findGap", request, false);
+  }
+
+  /** As {@link findGap}, but the highest. */
+  findGapReverse(request: GapRequest): number {
+    return this.#findGap("findGapReverse", request, true);
+  }
+
+  #findGap(call: string, { size, min = 0, max = MAX_INDEX }: GapRequest, fromTop: boolean): number {
+    checkGapRequest(call, this.core.gaps, min, max, size);
+    const found = searchGap(this.core, min, max, size, fromTop);
+    if (found < 0) throw new MapleError("EBUSY", `${call}: no ${size} free indices in ${min}..${max}`);
+    return found;
+  }
+
+  /** Largest run of free indices, from the gaps at the root. */
+  largestGap(): number {
+    return treeGap(this.core);
+  }
+
+  /** A cursor at `index`, not walked; `last` is the end of a store to come. */
+  cursor(index = 0, last: number = index): LocalCursor<V> {
+    const cursor = new MapleCursor(this.core, this.#writer, index, last);
+    return new LocalCursor(cursor, this.#table);
+  }
+
+  /** The stored ranges that touch `[first, last]`, in order; the tree may be changed meanwhile. */
+  entries(first = 0, last: number = MAX_INDEX): IterableIterator<StoredRange<V>> {
+    checkRange("entries", first, last);
+    return rangesOf(this.core, first, last, false, (range) => this.#stored(range));
+  }
+
+  /** As {@link entries}, with the empty ranges (value `undefined`). */
+  ranges(first = 0, last: number = MAX_INDEX): IterableIterator<ValueRange<V>> {
+    checkRange("ranges", first, last);
+    return rangesOf(this.core, first, last, true, (range) => this.#valueRange(range));
+  }
+
+  /** All stored ranges. */
+  [Symbol.iterator](): IterableIterator<StoredRange<V>> {
+    return this.entries();
+  }
+
+  /** Lets go of values that are not stored any more. @returns how many values are stored. Cost: O(nodes) */
+  sweepValues(): number {
+    return this.#table.sweep();
+  }
+
+  /** Every violated invariant; empty if all is well. Cost: O(nodes). */
+  validate(): Violation[] {
+    return validate(this.core);
+  }
+
+  /** @throws Error listing what {@link validate} found, with the tree's dump */
+  assertValid(): void {
+    const violations = this.validate();
+    if (violations.length === 0) return;
+    const list = violations.map((v) => `${v.invariant} node ${v.node} slot ${v.slot}: ${v.message}`);
+    throw new Error(`maple tree is not valid:\n${list.join("\n")}\n${this.dump()}`);
+  }
+
+  /** The tree as text; values are printed with `String`. */
+  dump(options: DumpOptions = {}): string {
+    return dump(this.core, { entry: (handle) => String(this.#table.values[handle]), ...options });
+  }
+
+  #store(first: number, last: number, value: V | undefined): V | undefined {
+    const table = this.#table;
+    const handle = value === undefined ? 0 : table.add(value);
+    try {
+      return table.values[write(this.#writer, first, last, handle)];
+    } catch (error) {
+      if (handle !== 0) table.drop(handle);
+      throw error;
+    }
+  }
+
+  #stored(range: Range): StoredRange<V> {
+    return this.#valueRange(range) as StoredRange<V>;
+  }
+
+  #valueRange({ first, last, entry }: Range): ValueRange<V> {
+    return { first, last, value: this.#table.values[entry] };
+  }
+}

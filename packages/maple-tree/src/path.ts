@@ -1,0 +1,73 @@
+import type { TreeCore } from "./core.ts";
+import { MAX_INDEX } from "./geometry.ts";
+import * as L from "./layout.ts";
+import { scan } from "./walk.ts";
+
+const LEVELS_MAX = 32;
+
+/** The nodes from the root (level 0) to a leaf, with the slot taken in each. For writers, under the lock. */
+export class Path {
+  readonly node: Int32Array = new Int32Array(LEVELS_MAX);
+  readonly slot: Int32Array = new Int32Array(LEVELS_MAX);
+  readonly min: Float64Array = new Float64Array(LEVELS_MAX);
+  readonly max: Float64Array = new Float64Array(LEVELS_MAX);
+  /** Level of the leaf. */
+  leafLevel = 0;
+
+  /** Walks from the root, which must be a node, to the leaf slot of `index`. */
+  walk(core: TreeCore, index: number): void {
+    const i32 = core.i32;
+    const f64 = core.f64;
+    let handle = i32[core.header + L.ROOT]!;
+    let min = 0;
+    let max = MAX_INDEX;
+    for (let level = 0; ; level++) {
+      const node = handle & L.NODE_MASK;
+      const slot = scan(f64, node, index);
+      this.node[level] = node;
+      this.slot[level] = slot;
+      this.min[level] = min;
+      this.max[level] = max;
+      if ((handle & L.TAG_MASK) === L.NodeType.Leaf) {
+        this.leafLevel = level;
+        return;
+      }
+      const pivots = (node >> 1) + L.PIVOTS_F64;
+      if (slot > 0) min = f64[pivots + slot - 1]! + 1;
+      max = f64[pivots + slot]!;
+      handle = i32[node + L.SLOTS + slot]!;
+    }
+  }
+
+  /** From `level`, whose slot has just been changed, goes down to level `to` along the first or last slots. */
+  descend(core: TreeCore, level: number, to: number, edge: "first" | "last"): void {
+    const i32 = core.i32;
+    const f64 = core.f64;
+    for (let l = level; l < to; l++) {
+      const node = this.node[l]!;
+      const slot = this.slot[l]!;
+      const pivots = (node >> 1) + L.PIVOTS_F64;
+      const child = i32[node + L.SLOTS + slot]! & L.NODE_MASK;
+      this.node[l + 1] = child;
+      this.slot[l + 1] = edge === "first" ? 0 : endOf(i32, child);
+      this.min[l + 1] = slot === 0 ? this.min[l]! : f64[pivots + slot - 1]! + 1;
+      this.max[l + 1] = f64[pivots + slot]!;
+    }
+  }
+
+  /** Takes over the levels up to and including `level` of another path. */
+  copyFrom(other: Path, level: number): void {
+    for (let l = 0; l <= level; l++) {
+      this.node[l] = other.node[l]!;
+      this.slot[l] = other.slot[l]!;
+      this.min[l] = other.min[l]!;
+      this.max[l] = other.max[l]!;
+    }
+    this.leafLevel = other.leafLevel;
+  }
+}
+
+/** Last used slot of a node. Under the lock: metadata changes in place. */
+export function endOf(i32: Int32Array, node: number): number {
+  return i32[node + L.META]! & 0xff;
+}

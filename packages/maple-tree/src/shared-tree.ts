@@ -1,0 +1,306 @@
+import { Arena, type ArenaHandle } from "@faultline/arena";
+import { TreeCore, type TreeOptions } from "./core.ts";
+import { checkEntry, checkGapRequest, MapleCursor } from "./cursor.ts";
+import { type DumpOptions, dump } from "./dump.ts";
+import { checkIndex, checkRange, MapleError } from "./errors.ts";
+import type { StepEvent, WriteEvent, WriteType } from "./events.ts";
+import { searchGap, treeGap } from "./gap.ts";
+import { type Geometry, MAX_INDEX } from "./geometry.ts";
+import { findFrom, findUpTo, type Range, rangesOf, readRange } from "./ranges.ts";
+import { type Violation, validate } from "./validate.ts";
+import { lookup } from "./walk.ts";
+import { plan, WriteState, write } from "./write.ts";
+
+/** What another agent needs to open a tree; structured-cloneable. */
+export interface SharedMapleTreeHandle {
+  readonly arena: ArenaHandle;
+  readonly root: number;
+}
+
+/** A request for free indices. */
+export interface GapRequest {
+  /** Indices wanted, integer `>= 1`. */
+  readonly size: number;
+  /** Lowest first index; default 0. */
+  readonly min?: number;
+  /** Highest last index; default {@link MAX_INDEX}. */
+  readonly max?: number;
+}
+
+/**
+ * A map from inclusive index ranges that do not overlap to 30-bit handles, in the words of an arena.
+ *
+ * Any number of agents read it without a lock while one writes; each attaches its own instance. Reads open a
+ * read section of `arena.rcu` themselves; to go on using what an entry refers to, open one around the read and
+ * the use. Writes take the tree's spinlock, unless the tree was made with `lock: "external"` or `"none"`.
+ *
+ * Source: Linux lib/maple_tree.c.
+ */
+export class SharedMapleTree {
+  /** The arena which holds the tree. */
+  readonly arena: Arena;
+  /** Word of the tree's header: with the arena, all that {@link attach} needs. */
+  readonly root: number;
+  /** Package-internal. */
+  readonly core: TreeCore;
+  readonly #writer: WriteState;
+
+  private constructor(core: TreeCore) {
+    this.arena = core.arena;
+    this.root = core.header;
+    this.core = core;
+    this.#writer = new WriteState(core);
+  }
+
+  /**
+   * Makes an empty tree.
+   *
+   * @throws ArenaError `ENOMEM`; RangeError for a geometry that nodes have no room for
+   */
+  static create(arena: Arena, options: TreeOptions = {}): SharedMapleTree {
+    return new SharedMapleTree(TreeCore.create(arena, options));
+  }
+
+  /** Opens a tree of this arena by its {@link root}. @throws MapleError `EINVAL` if there is none */
+  static attach(arena: Arena, root: number): SharedMapleTree {
+    return new SharedMapleTree(TreeCore.attach(arena, root));
+  }
+
+  /** Opens a tree by its {@link handle}, attaching to its arena. */
+  static open(handle: SharedMapleTreeHandle): SharedMapleTree {
+    return SharedMapleTree.attach(Arena.attach(handle.arena), handle.root);
+  }
+
+  /** What another agent needs for {@link open}. */
+  handle(): SharedMapleTreeHandle {
+    return { arena: this.arena.handle(), root: this.root };
+  }
+
+  /** Called after each write of this instance with what it did; default none. */
+  get onWrite(): ((event: WriteEvent) => void) | undefined {
+    return this.core.onWrite;
+  }
+
+  set onWrite(hook: ((event: WriteEvent) => void) | undefined) {
+    this.core.onWrite = hook;
+  }
+
+  /** Called inside each write of this instance, between its effects; default none. It must not write. */
+  get onStep(): ((step: StepEvent) => void) | undefined {
+    return this.core.onStep;
+  }
+
+  set onStep(hook: ((step: StepEvent) => void) | undefined) {
+    this.core.onStep = hook;
+  }
+
+  /** Fan-out of the nodes. */
+  get geometry(): Geometry {
+    return this.core.geometry;
+  }
+
+  /** Can gaps be searched? */
+  get hasGaps(): boolean {
+    return this.core.gaps;
+  }
+
+  /** Levels of nodes; 0 if the tree is empty or holds just one entry at [0,0]. */
+  get height(): number {
+    return this.core.height;
+  }
+
+  /** Nodes in the tree. */
+  get nodeCount(): number {
+    return this.core.nodeCount;
+  }
+
+  /** Is nothing stored? */
+  get isEmpty(): boolean {
+    return this.core.rootWord === 0;
+  }
+
+  /**
+   * The entry stored at `index`, 0 if none.
+   *
+   * @throws RangeError if `index` is not an integer in `0..MAX_INDEX`
+   *
+   * Locking: none. Cost: one node per level. Source: mtree_load().
+   */
+  load(index: number): number {
+    checkIndex("load: index", index);
+    const core = this.core;
+    if (!core.concurrent) return lookup(core, index);
+    core.readBegin();
+    try {
+      return lookup(core, index);
+    } finally {
+      core.readEnd();
+    }
+  }
+
+  /** The range that `index` lies in, and its entry; entry 0 for an empty range. Locking and cost as {@link load}. */
+  entryAt(index: number): Range {
+    checkIndex("entryAt: index", index);
+    return readRange(this.core, index);
+  }
+
+  /**
+   * Stores `entry` over every index in `[first, last]`, replacing what was there; 0 leaves a gap.
+   *
+   * @returns the entry that was at `first`, 0 if it was a gap
+   * @throws MapleError `EINVAL` if `last < first`; `ENOMEM` if the arena is full, with the tree unchanged
+   *
+   * Concurrent readers see the old range or the new one. Cost: O(height); at most `3 * height + 1` new nodes.
+   * Source: mtree_store_range().
+   */
+  storeRange(first: number, last: number, entry: number): number {
+    checkRange("storeRange", first, last);
+    checkEntry("storeRange: entry", entry);
+    return this.core.locked(() => write(this.#writer, first, last, entry));
+  }
+
+  /**
+   * Stores `entry` over `[first, last]` if nothing is stored in it.
+   *
+   * @throws MapleError `EEXIST` if anything is stored there; else as {@link storeRange}. Source: mtree_insert_range()
+   */
+  insertRange(first: number, last: number, entry: number): void {
+    checkRange("insertRange", first, last);
+    checkEntry("insertRange: entry", entry);
+    this.core.locked(() => {
+      const there = readRange(this.core, first);
+      if (there.entry !== 0 || there.last < last) {
+        const at = there.entry !== 0 ? first : there.last + 1;
+        throw new MapleError("EEXIST", `insertRange: ${first}..${last} is not empty, index ${at} is in use`);
+      }
+      if (entry !== 0) write(this.#writer, first, last, entry);
+    });
+  }
+
+  /**
+   * Erases the whole range that `index` lies in.
+   *
+   * @returns the entry that was there, 0 if none. Errors as {@link storeRange}. Source: mtree_erase()
+   */
+  erase(index: number): number {
+    checkIndex("erase: index", index);
+    return this.core.locked(() => {
+      const { first, last, entry } = readRange(this.core, index);
+      return entry === 0 ? 0 : write(this.#writer, first, last, 0);
+    });
+  }
+
+  /** Erases everything. Source: mtree_destroy(). */
+  clear(): void {
+    this.core.locked(() => {
+      write(this.#writer, 0, MAX_INDEX, 0);
+    });
+  }
+
+  /**
+   * How {@link storeRange} would carry out a store, without doing it.
+   *
+   * @returns the type of write, and the range it would be widened to
+   */
+  explain(first: number, last: number, entry: number): { type: WriteType; first: number; last: number } {
+    checkRange("explain", first, last);
+    checkEntry("explain: entry", entry);
+    return this.core.locked(() => {
+      const type = plan(this.#writer, first, last, entry);
+      return { type, first: this.#writer.first, last: this.#writer.last };
+    });
+  }
+
+  /**
+   * The first entry at or behind `index` whose range begins by `max`.
+   *
+   * Locking: none. Source: mt_find().
+   */
+  find(index: number, max: number = MAX_INDEX): Range | undefined {
+    checkIndex("find: index", index);
+    checkIndex("find: max", max);
+    return findFrom(this.core, index, max);
+  }
+
+  /** The last entry at or before `index` whose range ends at `min` or later. Locking: none. */
+  findBefore(index: number, min = 0): Range | undefined {
+    checkIndex("findBefore: index", index);
+    checkIndex("findBefore: min", min);
+    return findUpTo(this.core, index, min);
+  }
+
+  /**
+   * The lowest first index of `size` free ones in `[min, max]`.
+   *
+   * @throws MapleError `EBUSY` if there is none; `EINVAL` if size is 0 or does not fit the window, or the tree
+   * was made without gaps. Takes the tree's lock. Source: mas_empty_area()
+   */
+  findGap(request: GapRequest): number {
+    return this.#findGap("findGap", request, false);
+  }
+
+  /** As {@link findGap}, but the highest. Source: mas_empty_area_rev(). */
+  findGapReverse(request: GapRequest): number {
+    return this.#findGap("findGapReverse", request, true);
+  }
+
+  #findGap(call: string, { size, min = 0, max = MAX_INDEX }: GapRequest, fromTop: boolean): number {
+    checkGapRequest(call, this.core.gaps, min, max, size);
+    const found = this.core.locked(() => searchGap(this.core, min, max, size, fromTop));
+    if (found < 0) throw new MapleError("EBUSY", `${call}: no ${size} free indices in ${min}..${max}`);
+    return found;
+  }
+
+  /** Largest run of free indices, from the gaps at the root. Takes the tree's lock. */
+  largestGap(): number {
+    return this.core.locked(() => treeGap(this.core));
+  }
+
+  /** A cursor at `index`, not walked; `last` is the end of a store to come. See {@link MapleCursor}. */
+  cursor(index = 0, last: number = index): MapleCursor {
+    return new MapleCursor(this.core, this.#writer, index, last);
+  }
+
+  /** Runs `fn` with the tree's own lock held, for writes through a cursor; without own lock just runs it. */
+  locked<T>(fn: () => T): T {
+    return this.core.locked(fn);
+  }
+
+  /**
+   * The stored ranges that touch `[first, last]`, in order. Not a snapshot: each was stored at some moment of
+   * the iteration, none is visited twice. Other writes may happen between two steps.
+   */
+  entries(first = 0, last: number = MAX_INDEX): IterableIterator<Range> {
+    checkRange("entries", first, last);
+    return rangesOf(this.core, first, last, false, (range) => range);
+  }
+
+  /** As {@link entries}, with the empty ranges (entry 0). */
+  ranges(first = 0, last: number = MAX_INDEX): IterableIterator<Range> {
+    checkRange("ranges", first, last);
+    return rangesOf(this.core, first, last, true, (range) => range);
+  }
+
+  /** All stored ranges. */
+  [Symbol.iterator](): IterableIterator<Range> {
+    return this.entries();
+  }
+
+  /** Every violated invariant, I1 to I13; empty if all is well. Takes the tree's lock. Cost: O(nodes). */
+  validate(): Violation[] {
+    return this.core.locked(() => validate(this.core));
+  }
+
+  /** @throws Error listing what {@link validate} found, with the tree's dump */
+  assertValid(): void {
+    const violations = this.validate();
+    if (violations.length === 0) return;
+    const list = violations.map((v) => `${v.invariant} node ${v.node} slot ${v.slot}: ${v.message}`);
+    throw new Error(`maple tree is not valid:\n${list.join("\n")}\n${this.dump()}`);
+  }
+
+  /** The tree as text. Takes the tree's lock. */
+  dump(options: DumpOptions = {}): string {
+    return this.core.locked(() => dump(this.core, options));
+  }
+}

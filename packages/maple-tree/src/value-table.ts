@@ -1,0 +1,79 @@
+/*
+ * Where a local tree keeps its values: the tree's words hold small integers, the table maps them to values.
+ *
+ * A store can cut ranges, drop some and leave two halves of others, so nobody knows cheaply when the last
+ * range with a value has gone. Counting would cost every store a visit to each range it overwrites, and the
+ * point of a tree is that those need not be touched. Instead free handles are found when the table is full, by
+ * marking the handles in all leaves. If more than half are in use then, the table may grow to twice their
+ * number before the next search. So between two searches at least as many values are stored as a search finds
+ * in use, and the cost per store is constant.
+ *
+ * Until the next search a value that has been overwritten stays reachable: see `sweep()`.
+ */
+import type { TreeCore } from "./core.ts";
+import { MAX_ENTRY } from "./geometry.ts";
+import * as L from "./layout.ts";
+import { endOf } from "./path.ts";
+
+const FIRST_LIMIT = 64;
+
+/** Values by handle. Package-internal. */
+export class ValueTable<V> {
+  /** Index 0 is the handle that means nothing. */
+  readonly values: (V | undefined)[] = [undefined];
+  readonly #free: number[] = [];
+  readonly #core: TreeCore;
+  #limit = FIRST_LIMIT;
+  /** Searches for free handles so far. */
+  sweeps = 0;
+
+  constructor(core: TreeCore) {
+    this.#core = core;
+  }
+
+  /** A handle for `value`, which must be stored in the tree before the next call. */
+  add(value: V): number {
+    if (this.#free.length === 0 && this.values.length > this.#limit) {
+      const used = this.sweep();
+      this.#limit = Math.max(FIRST_LIMIT, 2 * used);
+    }
+    const handle = this.#free.pop() ?? this.values.length;
+    if (handle > MAX_ENTRY) throw new RangeError(`a tree holds at most ${MAX_ENTRY} values`);
+    this.values[handle] = value;
+    return handle;
+  }
+
+  /** Takes back a handle whose store was refused. */
+  drop(handle: number): void {
+    this.values[handle] = undefined;
+    this.#free.push(handle);
+  }
+
+  /** Frees every handle that no leaf holds. @returns how many are in use. Cost: O(nodes + handles) */
+  sweep(): number {
+    this.sweeps++;
+    const used = new Uint8Array(this.values.length);
+    const root = this.#core.rootWord;
+    if (root > 0) mark(this.#core, root, used);
+    else used[-root] = 1;
+    this.#free.length = 0;
+    // From the top, so that low handles are given out first.
+    for (let handle = this.values.length - 1; handle > 0; handle--) {
+      if (used[handle] === 1) continue;
+      this.values[handle] = undefined;
+      this.#free.push(handle);
+    }
+    return this.values.length - 1 - this.#free.length;
+  }
+}
+
+function mark(core: TreeCore, handle: number, used: Uint8Array): void {
+  const { i32 } = core;
+  const slots = (handle & L.NODE_MASK) + L.SLOTS;
+  const end = endOf(i32, handle & L.NODE_MASK);
+  const leaf = (handle & L.TAG_MASK) === L.NodeType.Leaf;
+  for (let slot = 0; slot <= end; slot++) {
+    if (leaf) used[i32[slots + slot]!] = 1;
+    else mark(core, i32[slots + slot]!, used);
+  }
+}

@@ -1,0 +1,175 @@
+/*
+ * Finding the slot of an index, without a lock.
+ *
+ *   load the root word ─▶ node ─▶ scan pivots ─▶ load the slot ─▶ is the node dead? ── no ─▶ next level
+ *        ▲                                                            │ yes
+ *        └────────────────────────────────────────────────────────────┘  restart with the same index
+ *
+ * The slot is loaded before the dead test, never after: a node found alive then was reachable when the slot
+ * was loaded, so what the slot says was true at that moment. Pivots are plain Float64 loads, which may tear
+ * by the ECMAScript memory model; they are immutable from the store that published their node until a grace
+ * period after it died, and the load of the slot that led here is ordered behind that store.
+ *
+ * Trees with no concurrent writer (local, or without RCU) use plain loads and no test: in one agent a look-up
+ * cannot be interrupted by a write.
+ *
+ * Source: Linux lib/maple_tree.c, mtree_lookup_walk(), mtree_range_walk().
+ */
+import type { TreeCore } from "./core.ts";
+import { MAX_INDEX } from "./geometry.ts";
+import * as L from "./layout.ts";
+
+/** Where a walk ended: the slot's range, and the leaf so that a cursor can go on from there. */
+export interface Place {
+  first: number;
+  last: number;
+  entry: number;
+  /** Leaf and slot, 0 if the tree has no node. */
+  leaf: number;
+  slot: number;
+  /** Range of the leaf. */
+  leafMin: number;
+  leafMax: number;
+}
+
+/** A place nobody has walked to. */
+export function newPlace(): Place {
+  return { first: 0, last: 0, entry: 0, leaf: 0, slot: 0, leafMin: 0, leafMax: 0 };
+}
+
+/**
+ * The entry stored at `index`, 0 if none. Caller is in a read section or holds the lock.
+ *
+ * Cost: one step per level. Source: mtree_load().
+ */
+export function lookup(core: TreeCore, index: number): number {
+  return core.concurrent ? lookupConcurrent(core, index) : lookupAlone(core, index);
+}
+
+/** Plain loads: nobody writes meanwhile. */
+function lookupAlone(core: TreeCore, index: number): number {
+  const arena = core.arena;
+  const i32 = arena.i32;
+  const f64 = arena.f64;
+  let handle = i32[core.header + L.ROOT]!;
+  if (handle <= 0) return index === 0 ? 0 - handle : 0;
+  for (;;) {
+    const node = handle & L.NODE_MASK;
+    let pivot = (node >> 1) + L.PIVOTS_F64;
+    const first = pivot;
+    while (f64[pivot]! < index) pivot++;
+    const next = i32[node + L.SLOTS + pivot - first]!;
+    if ((handle & L.TAG_MASK) === L.NodeType.Leaf) return next;
+    handle = next;
+  }
+}
+
+function lookupConcurrent(core: TreeCore, index: number): number {
+  const arena = core.arena;
+  const rootWord = core.header + L.ROOT;
+  let i32 = arena.i32;
+  let f64 = arena.f64;
+  let handle = Atomics.load(i32, rootWord);
+  for (;;) {
+    if (handle <= 0) return index === 0 ? 0 - handle : 0;
+    const node = handle & L.NODE_MASK;
+    if (node >= i32.length) {
+      // Another agent grew the arena and put the node there.
+      arena.ensure(node);
+      i32 = arena.i32;
+      f64 = arena.f64;
+    }
+    const slot = scan(f64, node, index);
+    const next = Atomics.load(i32, node + L.SLOTS + slot);
+    if (Atomics.load(i32, node + L.PARENT) === node) handle = Atomics.load(i32, rootWord);
+    else if ((handle & L.TAG_MASK) === L.NodeType.Leaf) return next;
+    else handle = next;
+  }
+}
+
+/**
+ * Slot of `index` in a node: the first whose pivot is not below it. The pivot of the last used slot is the
+ * largest index of the node, so the scan stops; the bound is for words that are no longer a node.
+ */
+export function scan(f64: Float64Array, node: number, index: number): number {
+  const pivots = (node >> 1) + L.PIVOTS_F64;
+  let slot = 0;
+  while (slot < 15 && f64[pivots + slot]! < index) slot++;
+  return slot;
+}
+
+/**
+ * Finds the range which `index` lies in, stored or empty, and writes it into `place`. Caller as for
+ * {@link lookup}. Source: mas_walk().
+ */
+export function walkTo(core: TreeCore, index: number, place: Place): void {
+  const arena = core.arena;
+  const rootWord = core.header + L.ROOT;
+  restart: for (;;) {
+    let handle = Atomics.load(arena.i32, rootWord);
+    if (handle <= 0) return rootPlace(handle, index, place);
+    let min = 0;
+    let max = MAX_INDEX;
+    for (;;) {
+      const node = handle & L.NODE_MASK;
+      arena.ensure(node);
+      const i32 = arena.i32;
+      const f64 = arena.f64;
+      const slot = scan(f64, node, index);
+      const pivots = (node >> 1) + L.PIVOTS_F64;
+      const first = slot === 0 ? min : f64[pivots + slot - 1]! + 1;
+      const last = f64[pivots + slot]!;
+      const next = Atomics.load(i32, node + L.SLOTS + slot);
+      if (Atomics.load(i32, node + L.PARENT) === node) continue restart;
+      if ((handle & L.TAG_MASK) === L.NodeType.Leaf) {
+        place.first = first;
+        place.last = last;
+        place.entry = next;
+        place.leaf = node;
+        place.slot = slot;
+        place.leafMin = min;
+        place.leafMax = max;
+        return;
+      }
+      handle = next;
+      min = first;
+      max = last;
+    }
+  }
+}
+
+/** A tree without a node: empty, or one entry at [0,0]. */
+function rootPlace(root: number, index: number, place: Place): void {
+  place.leaf = 0;
+  place.slot = 0;
+  const inside = root !== 0 && index === 0;
+  place.entry = inside ? 0 - root : 0;
+  place.first = root === 0 || inside ? 0 : 1;
+  place.last = inside ? 0 : MAX_INDEX;
+}
+
+/**
+ * Goes from `place` to the range behind it (`direction` 1) or before it (-1). The caller has checked that
+ * there is one, and that the tree has not been written to since `place` was found or that its reader may
+ * go on in a node that died meanwhile.
+ *
+ * Inside a leaf this is one slot further; past its edge it is a walk from the root, once per leaf. (The
+ * kernel climbs by parent words instead; here those are for the dead test and for writers.)
+ */
+export function stepTo(core: TreeCore, place: Place, direction: 1 | -1): void {
+  const index = direction === 1 ? place.last + 1 : place.first - 1;
+  if (place.leaf === 0 || index > place.leafMax || index < place.leafMin) return walkTo(core, index, place);
+  const { leaf } = place;
+  const slot = place.slot + direction;
+  const i32 = core.arena.i32;
+  const f64 = core.arena.f64;
+  const pivots = (leaf >> 1) + L.PIVOTS_F64;
+  const first = slot === 0 ? place.leafMin : f64[pivots + slot - 1]! + 1;
+  const last = f64[pivots + slot]!;
+  const entry = Atomics.load(i32, leaf + L.SLOTS + slot);
+  if (Atomics.load(i32, leaf + L.PARENT) === leaf) return walkTo(core, index, place);
+  place.first = first;
+  place.last = last;
+  place.entry = entry;
+  place.slot = slot;
+}

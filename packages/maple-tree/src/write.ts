@@ -1,0 +1,235 @@
+/*
+ * A write, from request to done: find the slot, widen a write of nothing over the empty ranges beside it,
+ * choose the way to carry it out, reserve nodes for the worst case, act. Nothing is changed before all nodes
+ * are reserved, so a refusal leaves the tree as it was.
+ *
+ *   store type       chosen when (in this order)                             file
+ *   store_root       there is no node                                        root-store.ts
+ *   new_root         the range is everything                                 root-store.ts
+ *   spanning_store   the range leaves the leaf, or would end it with nothing rebuild.ts
+ *   exact_fit        the range is the slot's                                 leaf-store.ts
+ *   rebalance        too few slots would be left, and the leaf is not root   rebuild.ts
+ *   split_store      too many slots                                          split.ts
+ *   append           no RCU, and the write begins in the last slot           leaf-store.ts
+ *   slot_store       no RCU, and the number of slots stays                   leaf-store.ts
+ *   node_store       everything else                                         leaf-store.ts
+ *
+ * Two differences from Linux 6.12. There slot_store also happens in RCU mode if it moves just one pivot; here
+ * it is a node_store, because a Float64 pivot that changes under a reader may be read torn, half old and half
+ * new. And nothing stored over everything is new_root also where it fits a slot, so that an empty tree never
+ * keeps a node.
+ *
+ * Source: Linux lib/maple_tree.c, mas_wr_store_type(), mas_wr_preallocate(), mas_wr_extend_null().
+ */
+import type { TreeCore } from "./core.ts";
+import type { WriteType } from "./events.ts";
+import { MAX_INDEX } from "./geometry.ts";
+import { Items } from "./items.ts";
+import * as L from "./layout.ts";
+import { exactFit, nodeStore, rewriteInPlace } from "./leaf-store.ts";
+import { endOf, Path } from "./path.ts";
+import { locateSpan, rebalance, spanningStore } from "./rebuild.ts";
+import { newRoot, storeRoot } from "./root-store.ts";
+import { splitStore } from "./split.ts";
+import { scan } from "./walk.ts";
+
+/** Everything known about the write under way. One per tree and agent, used again for each write. */
+export class WriteState {
+  readonly core: TreeCore;
+  /** Path to the leaf slot of the range's first index, and of the index behind its last one. */
+  readonly left: Path = new Path();
+  readonly right: Path = new Path();
+  readonly items: Items = new Items();
+  first = 0;
+  last = 0;
+  entry = 0;
+  requestedFirst = 0;
+  requestedLast = 0;
+  /** Entry that was stored at the requested first index. */
+  old = 0;
+  /** The leaf, its last used slot and its range. */
+  leaf = 0;
+  end = 0;
+  leafMin = 0;
+  leafMax = 0;
+  /** Slots which `first` and `last` lie in, and the ends of the former's and last index of the latter's range. */
+  slot = 0;
+  slotLast = 0;
+  slotMin = 0;
+  slotMax = 0;
+  endPivot = 0;
+
+  constructor(core: TreeCore) {
+    this.core = core;
+  }
+
+  /** Is the leaf the root? */
+  get leafIsRoot(): boolean {
+    return this.left.leafLevel === 0;
+  }
+}
+
+/**
+ * Stores `entry` (0 = nothing) over `[first, last]`. The range has been checked; the lock is held.
+ *
+ * @returns the entry that was at `first`; `w.first` and `w.last` tell the range after widening
+ * @throws MapleError `ENOMEM` with the tree unchanged
+ */
+export function write(w: WriteState, first: number, last: number, entry: number): number {
+  const core = w.core;
+  w.first = w.requestedFirst = first;
+  w.last = w.requestedLast = last;
+  w.entry = entry;
+  core.writeBegin();
+  try {
+    store(w);
+  } finally {
+    core.writeEnd();
+  }
+  core.report(entry);
+  return w.old;
+}
+
+/**
+ * Finds out how a write would be carried out, and changes nothing; `w` then tells the widened range and, if the
+ * tree has a node, the leaf and slots. Lock held.
+ */
+export function plan(w: WriteState, first: number, last: number, entry: number): WriteType {
+  w.first = w.requestedFirst = first;
+  w.last = w.requestedLast = last;
+  w.entry = entry;
+  w.core.arena.refresh();
+  if (w.core.rootWord <= 0) return "store_root";
+  locate(w);
+  return chooseType(w);
+}
+
+function store(w: WriteState): void {
+  const { core } = w;
+  const root = core.rootWord;
+  if (root <= 0) {
+    w.old = w.first === 0 ? 0 - root : 0;
+    return storeRoot(w, root);
+  }
+  locate(w);
+  w.old = core.i32[w.leaf + L.SLOTS + w.slot]!;
+  act(w, chooseType(w));
+}
+
+/** Finds the leaf and slot of `w.first`. */
+function locate(w: WriteState): void {
+  const { core, left } = w;
+  left.walk(core, w.first);
+  const level = left.leafLevel;
+  w.leaf = left.node[level]!;
+  w.slot = left.slot[level]!;
+  w.leafMin = left.min[level]!;
+  w.leafMax = left.max[level]!;
+  w.end = endOf(core.i32, w.leaf);
+  const pivots = (w.leaf >> 1) + L.PIVOTS_F64;
+  w.slotMin = w.slot === 0 ? w.leafMin : core.f64[pivots + w.slot - 1]! + 1;
+  w.slotMax = core.f64[pivots + w.slot]!;
+}
+
+function chooseType(w: WriteState): WriteType {
+  const { core } = w;
+  if (w.first === 0 && w.last === MAX_INDEX && w.entry === 0) return "new_root";
+  if (leavesLeaf(w)) {
+    if (w.first !== 0 || w.last !== MAX_INDEX) locateSpan(w);
+    return w.first === 0 && w.last === MAX_INDEX ? "new_root" : "spanning_store";
+  }
+  w.slotLast = scan(core.f64, w.leaf, w.last);
+  w.endPivot = core.f64[(w.leaf >> 1) + L.PIVOTS_F64 + w.slotLast]!;
+  if (w.entry === 0) widen(w);
+  if (w.first === 0 && w.last === MAX_INDEX && w.entry === 0) return "new_root";
+  if (w.first === w.slotMin && w.last === w.slotMax) return "exact_fit";
+  if (w.first === 0 && w.last === MAX_INDEX) return "new_root";
+  const newEnd = newEndOf(w);
+  if (newEnd < core.minSlotsOf(L.NodeType.Leaf)) return w.leafIsRoot ? "node_store" : "rebalance";
+  if (newEnd >= core.geometry.leafSlots) return "split_store";
+  if (core.rcu) return "node_store";
+  if (w.slot === w.end) return "append";
+  return newEnd === w.end ? "slot_store" : "node_store";
+}
+
+/** A leaf that does not end at MAX_INDEX must not end with an empty slot: gaps never straddle leaves. */
+function leavesLeaf(w: WriteState): boolean {
+  if (w.last > w.leafMax) return true;
+  return w.last === w.leafMax && w.entry === 0 && w.last !== MAX_INDEX;
+}
+
+/** A write of nothing takes in the empty slot it begins or ends in, or which lies beside it, of this leaf. */
+function widen(w: WriteState): void {
+  const { i32, f64 } = w.core;
+  const slots = w.leaf + L.SLOTS;
+  const pivots = (w.leaf >> 1) + L.PIVOTS_F64;
+  if (i32[slots + w.slotLast] === 0) {
+    w.last = w.endPivot;
+  } else if (w.last === w.endPivot && w.slotLast !== w.end && i32[slots + w.slotLast + 1] === 0) {
+    w.slotLast++;
+    w.last = w.endPivot = f64[pivots + w.slotLast]!;
+  }
+  if (i32[slots + w.slot] === 0) {
+    w.first = w.slotMin;
+  } else if (w.first === w.slotMin && w.slot > 0 && i32[slots + w.slot - 1] === 0) {
+    w.slot--;
+    w.first = w.slotMin = w.slot === 0 ? w.leafMin : f64[pivots + w.slot - 1]! + 1;
+    w.slotMax = f64[pivots + w.slot]!;
+  }
+}
+
+/** Last used slot the leaf will have. */
+function newEndOf(w: WriteState): number {
+  const onStart = w.first === w.slotMin ? 1 : 0;
+  const onEnd = w.last === w.endPivot ? 1 : 0;
+  return w.end + 2 - (w.slotLast - w.slot) - onStart - onEnd;
+}
+
+/** Reserves the worst case, then acts. */
+function act(w: WriteState, type: WriteType): void {
+  const height = w.left.leafLevel + 1;
+  switch (type) {
+    case "exact_fit":
+      announce(w, type, 0);
+      return exactFit(w);
+    case "append":
+    case "slot_store":
+      announce(w, type, 0);
+      return rewriteInPlace(w);
+    case "node_store":
+      if (!w.core.rcu) {
+        announce(w, type, 0);
+        return rewriteInPlace(w);
+      }
+      announce(w, type, 1);
+      return nodeStore(w);
+    case "new_root":
+      announce(w, type, 1);
+      return newRoot(w);
+    case "rebalance":
+      announce(w, type, 2 * height - 1);
+      return rebalance(w);
+    case "split_store":
+      announce(w, type, 2 * height + 1);
+      return splitStore(w);
+    default:
+      announce(w, type, 3 * height + 1);
+      return spanningStore(w);
+  }
+}
+
+/** Reserves nodes and reports the type; after it the write cannot fail. */
+export function announce(w: WriteState, type: WriteType, nodes: number): void {
+  const { core } = w;
+  core.reserve(nodes);
+  if (!core.observed) return;
+  core.step({
+    what: "type",
+    type,
+    first: w.first,
+    last: w.last,
+    requestedFirst: w.requestedFirst,
+    requestedLast: w.requestedLast,
+    reserved: nodes,
+  });
+}
