@@ -52,10 +52,14 @@ function* attempt(mm: AddressSpace, request: FaultRequest): Protocol<FaultReason
   if (plan === "spurious") return "";
   if (plan === "SIGBUS") return "no-access";
   if (plan.needsAnonVma && copy.anonVma === 0) return "anon-vma";
-  if ((options.sleepNs ?? options.ioNs ?? 0) > 0 && !request.tried) return "io";
+  if (waitOf(request) > 0 && !request.tried) return "io";
   const pte = yield* makePage(mm, plan, {});
   yield* step("2 take the page-table lock");
   return yield* installIfValid(mm, { page, orig, pte, isValid: unmarked });
+}
+
+function waitOf({ options }: FaultRequest): number {
+  return Math.max(options.sleepNs ?? 0, options.ioNs ?? 0);
 }
 
 /** The mark: neither removed nor changed since the stamp was read, nor being changed. */
@@ -83,8 +87,7 @@ function* faultInRcuSection(mm: AddressSpace, request: FaultRequest): Protocol<F
     }
     request.retries++;
     if (reason === "io") {
-      const ns = request.options.sleepNs ?? request.options.ioNs ?? 0;
-      yield { op: "sleep", what: "page from disk", ns };
+      yield { op: "sleep", what: "page from disk", ns: waitOf(request) };
       request.tried = true;
       continue;
     }

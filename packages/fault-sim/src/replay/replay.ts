@@ -1,0 +1,326 @@
+/*
+ * Replays the calls of a recording on address spaces, one per process. What execve builds comes from the
+ * recorded maps. A task is a pid in the recording; threads are tasks that share a space.
+ */
+import { type Difference, firstDifference } from "./compare.ts";
+import { RecordingError } from "./errors.ts";
+import type { Recording } from "./recording.ts";
+import type { ReplaySpace, SpaceFactory } from "./space.ts";
+import {
+  type BeginRecord,
+  type CallRecord,
+  descriptorArgument,
+  flagsArgument,
+  namedArgument,
+  numberArgument,
+} from "./strace-parser.ts";
+
+const PAGE = 4096;
+const CLONES: ReadonlySet<string> = new Set(["clone", "clone3", "fork", "vfork"]);
+
+/** A change of an address space, as the cost model sees it. */
+export interface Activity {
+  readonly kind: "map" | "unmap" | "protect" | "discard";
+  /** Pages of the range. */
+  readonly pages: number;
+  readonly start: number;
+  /** Can it be touched after the call? */
+  readonly accessible: boolean;
+}
+
+/** What a replay did and found. */
+export interface ReplayResult {
+  readonly processes: number;
+  readonly threads: number;
+  /** Calls replayed, by name. */
+  readonly calls: Readonly<Record<string, number>>;
+  /** Calls that failed in the recording; they are not replayed. */
+  readonly failed: number;
+  /** Processes whose final maps were compared. */
+  readonly compared: number;
+  readonly differences: readonly Difference[];
+  readonly activity: readonly Activity[];
+}
+
+interface Process {
+  readonly pid: number;
+  space: ReplaySpace;
+  stackStart: number | undefined;
+  exited: boolean;
+}
+
+interface Task {
+  process: Process;
+  /** vfork: shares the parent's space until execve. */
+  borrowed: boolean;
+}
+
+/** Replays `recording` on spaces made by `makeSpace`. RecordingError if a call cannot be replayed. */
+export function replay(recording: Recording, makeSpace: SpaceFactory): ReplayResult {
+  return new Replayer(recording, makeSpace).run();
+}
+
+class Replayer {
+  readonly #recording: Recording;
+  readonly #makeSpace: SpaceFactory;
+  readonly #tasks: Map<number, Task> = new Map();
+  readonly #execsSeen: Map<number, number> = new Map();
+  readonly #cloning: Map<number, BeginRecord> = new Map();
+  readonly #breaks: Map<number, number[]> = new Map();
+  readonly #calls: Record<string, number> = {};
+  readonly #differences: Difference[] = [];
+  readonly #activity: Activity[] = [];
+  #processes = 0;
+  #threads = 0;
+  #failed = 0;
+  #compared = 0;
+
+  constructor(recording: Recording, makeSpace: SpaceFactory) {
+    this.#recording = recording;
+    this.#makeSpace = makeSpace;
+    this.#findBreaks();
+  }
+
+  run(): ReplayResult {
+    for (const record of this.#recording.records) {
+      if (record.kind === "begin") this.#begin(record);
+      else if (record.kind === "exit") this.#tasks.delete(record.pid);
+      else if (record.kind === "call") this.#guarded(record);
+    }
+    return {
+      processes: this.#processes,
+      threads: this.#threads,
+      calls: this.#calls,
+      failed: this.#failed,
+      compared: this.#compared,
+      differences: this.#differences,
+      activity: this.#activity,
+    };
+  }
+
+  /** The break after the n-th execve of a pid is the result of the first brk(NULL) that follows it. */
+  #findBreaks(): void {
+    const waiting = new Set<number>();
+    for (const record of this.#recording.records) {
+      if (record.kind !== "call") continue;
+      if (record.name === "execve" && record.result === 0) {
+        this.#breaks.set(record.pid, [...(this.#breaks.get(record.pid) ?? []), Number.NaN]);
+        waiting.add(record.pid);
+      } else if (record.name === "brk" && waiting.delete(record.pid) && record.result !== undefined) {
+        const list = this.#breaks.get(record.pid)!;
+        list[list.length - 1] = record.result;
+      }
+    }
+  }
+
+  #guarded(call: CallRecord): void {
+    try {
+      this.#call(call);
+    } catch (error) {
+      if (error instanceof RecordingError) throw error;
+      throw new RecordingError(
+        "EBADMSG",
+        `line ${call.line}: ${call.name}: ${(error as Error).message}`,
+        call.line,
+      );
+    }
+  }
+
+  #begin(record: BeginRecord): void {
+    if (CLONES.has(record.name)) this.#cloning.set(record.pid, record);
+    // exit_group takes effect when it begins; strace may never print its end.
+    if (record.name === "exit_group") this.#exit(record.pid);
+  }
+
+  #call(call: CallRecord): void {
+    if (call.name === "exit_group") {
+      this.#exit(call.pid);
+      return;
+    }
+    this.#cloning.delete(call.pid);
+    if (call.error !== undefined || call.result === undefined) {
+      if (call.error !== undefined) this.#failed++;
+      return;
+    }
+    if (call.name === "execve" || call.name === "execveat") this.#execve(call);
+    else if (CLONES.has(call.name)) this.#clone(call, call.result);
+    else this.#memory(call, call.result);
+    this.#calls[call.name] = (this.#calls[call.name] ?? 0) + 1;
+  }
+
+  #execve(call: CallRecord): void {
+    const nth = this.#execsSeen.get(call.pid) ?? 0;
+    this.#execsSeen.set(call.pid, nth + 1);
+    const maps = this.#recording.maps?.execs.filter((one) => one.pid === call.pid)[nth];
+    if (this.#recording.maps && !maps) {
+      throw new RecordingError(
+        "EBADMSG",
+        `line ${call.line}: no maps recorded after execve number ${nth + 1} of pid ${call.pid}`,
+        call.line,
+      );
+    }
+    const found = this.#breaks.get(call.pid)?.[nth];
+    const space = this.#makeSpace(
+      maps?.pieces ?? [],
+      found === undefined || Number.isNaN(found) ? undefined : found,
+    );
+    const task = this.#tasks.get(call.pid);
+    if (task && !task.borrowed) {
+      task.process.space = space;
+      task.process.stackStart = maps?.stackStart;
+    } else {
+      if (!task) this.#processes++;
+      this.#tasks.set(call.pid, {
+        process: { pid: call.pid, space, stackStart: maps?.stackStart, exited: false },
+        borrowed: false,
+      });
+    }
+  }
+
+  #clone(call: CallRecord, child: number): void {
+    if (!this.#tasks.has(child)) this.#spawn(call, child);
+  }
+
+  #spawn(call: CallRecord | BeginRecord, child: number): void {
+    const parent = this.#task(call.pid, call.line);
+    const flags = flagsArgument(namedArgument(call.args, "flags") ?? "0");
+    const thread = flags.has("CLONE_THREAD");
+    if (thread) {
+      this.#threads++;
+      this.#tasks.set(child, { process: parent.process, borrowed: false });
+      return;
+    }
+    this.#processes++;
+    const shares = call.name === "vfork" || flags.has("CLONE_VM");
+    const space = shares ? parent.process.space : parent.process.space.fork();
+    this.#tasks.set(child, {
+      process: { pid: child, space, stackStart: parent.process.stackStart, exited: false },
+      borrowed: shares,
+    });
+  }
+
+  /** The task of `pid`; one never seen is the child of whoever is inside clone, or begins the recording. */
+  #task(pid: number, line: number): Task {
+    const known = this.#tasks.get(pid);
+    if (known) return known;
+    const cloning = [...this.#cloning.values()];
+    if (cloning.length === 1) {
+      this.#spawn(cloning[0]!, pid);
+      return this.#tasks.get(pid)!;
+    }
+    if (this.#recording.maps)
+      throw new RecordingError("EBADMSG", `line ${line}: pid ${pid} appears from nowhere`, line);
+    // A recording without maps may begin anywhere: what was there before is not known.
+    this.#processes++;
+    const task: Task = {
+      process: { pid, space: this.#makeSpace([], undefined), stackStart: undefined, exited: false },
+      borrowed: false,
+    };
+    this.#tasks.set(pid, task);
+    return task;
+  }
+
+  #memory(call: CallRecord, result: number): void {
+    const { args } = call;
+    const space = this.#task(call.pid, call.line).process.space;
+    switch (call.name) {
+      case "mmap":
+      case "mmap2":
+        this.#mmap(space, args, result);
+        break;
+      case "munmap": {
+        const length = roundUp(numberArgument(args[1]));
+        space.unmap(numberArgument(args[0]), length);
+        this.#note("unmap", numberArgument(args[0]), length, false);
+        break;
+      }
+      case "mprotect":
+      case "pkey_mprotect":
+        this.#mprotect(space, args);
+        break;
+      case "mremap":
+        this.#mremap(space, args, result);
+        break;
+      case "brk":
+        this.#brk(space, args, result);
+        break;
+      case "madvise": {
+        const length = roundUp(numberArgument(args[1]));
+        if (args[2] === "MADV_DONTNEED" || args[2] === "MADV_FREE")
+          this.#note("discard", numberArgument(args[0]), length, true);
+        break;
+      }
+      default:
+        break;
+    }
+  }
+
+  #mmap(space: ReplaySpace, args: readonly string[], start: number): void {
+    const length = roundUp(numberArgument(args[1]));
+    const prot = protection(args[2]);
+    const flags = flagsArgument(args[3]);
+    const { path } = descriptorArgument(args[4]);
+    const anonymous = flags.has("MAP_ANONYMOUS") || flags.has("MAP_ANON");
+    const shared = flags.has("MAP_SHARED") || flags.has("MAP_SHARED_VALIDATE");
+    const offset = anonymous ? 0 : numberArgument(args[5]);
+    space.map({ start, length, ...prot, shared, file: anonymous ? "" : baseName(path ?? "?"), offset });
+    this.#note("map", start, length, prot.read || prot.write || prot.exec);
+  }
+
+  #mprotect(space: ReplaySpace, args: readonly string[]): void {
+    const start = numberArgument(args[0]);
+    const length = roundUp(numberArgument(args[1]));
+    if (length === 0) return;
+    const prot = protection(args[2]);
+    space.protect(start, length, prot);
+    this.#note("protect", start, length, prot.read || prot.write || prot.exec);
+  }
+
+  #mremap(space: ReplaySpace, args: readonly string[], newStart: number): void {
+    const start = numberArgument(args[0]);
+    const oldLength = roundUp(numberArgument(args[1]));
+    const newLength = roundUp(numberArgument(args[2]));
+    space.move(start, oldLength, newLength, newStart, flagsArgument(args[3]).has("MREMAP_DONTUNMAP"));
+    this.#note("unmap", start, oldLength, false);
+    this.#note("map", newStart, newLength, true);
+  }
+
+  #brk(space: ReplaySpace, args: readonly string[], result: number): void {
+    const asked = numberArgument(args[0]);
+    // A refused brk answers with the old break; brk(NULL) only asks.
+    if (asked === 0 || asked !== result) return;
+    space.brk(result);
+    this.#note("map", result, PAGE, true);
+  }
+
+  #exit(pid: number): void {
+    const task = this.#tasks.get(pid);
+    if (!task || task.process.exited) return;
+    const { process } = task;
+    // The other threads' exit_group, and the same one resumed in print, say nothing new.
+    process.exited = true;
+    const expected = this.#recording.maps?.final.find((one) => one.pid === process.pid || one.pid === pid);
+    if (expected && !task.borrowed) {
+      this.#compared++;
+      const difference = firstDifference(process.space.pieces(), expected, process.stackStart);
+      if (difference) this.#differences.push(difference);
+    }
+  }
+
+  #note(kind: Activity["kind"], start: number, length: number, accessible: boolean): void {
+    this.#activity.push({ kind, pages: Math.max(1, length / PAGE), start, accessible });
+  }
+}
+
+function protection(text: string | undefined): { read: boolean; write: boolean; exec: boolean } {
+  const flags = flagsArgument(text);
+  return { read: flags.has("PROT_READ"), write: flags.has("PROT_WRITE"), exec: flags.has("PROT_EXEC") };
+}
+
+function baseName(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1).replace(/ \(deleted\)$/, "");
+}
+
+function roundUp(length: number): number {
+  return Math.ceil(length / PAGE) * PAGE;
+}

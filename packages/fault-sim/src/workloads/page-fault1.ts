@@ -1,0 +1,27 @@
+import { checkInteger } from "../engine/errors.ts";
+import type { Workload } from "./workload.ts";
+
+/**
+ * Workload B, after will-it-scale page_fault1 in thread mode: each thread maps a range, touches each of
+ * its pages and unmaps it. The benchmark uses 32,768 pages; the default here is less, so that a short
+ * run sees many mapping changes. Threads start at random pages, so that they are out of step.
+ */
+export function pageFault1(pages = 4096): Workload {
+  checkInteger("pageFault1: pages", pages, 1, 1 << 24);
+  return {
+    name: "page-fault1",
+    title: "one mapping per thread: map, touch every page, unmap, again",
+    prepare(world) {
+      const starts = world.engine.stream("page-fault1 start");
+      return function* (agent, index) {
+        let page = starts.below(pages);
+        for (;;) {
+          const vma = yield* world.map(agent, index, pages);
+          for (; page < pages; page++) yield* world.fault(agent, vma, page);
+          yield* world.unmap(agent, vma);
+          page = 0;
+        }
+      };
+    },
+  };
+}
