@@ -110,3 +110,8 @@ export function wrap(text: string, width: number): string[] {
   if (line !== "") lines.push(line);
   return lines;
 }
+
+/** A count with its thousands set apart. */
+export function grouped(count: number): string {
+  return count.toLocaleString("en-US");
+}

@@ -7,7 +7,7 @@ import { firstSnippet } from "../readme.mjs";
 
 const packages = new URL("../../packages/", import.meta.url);
 /** Packages whose README only says what they will do. */
-const inPreparation = new Set(["maple-tree", "interleave"]);
+const inPreparation = new Set(["interleave"]);
 const names = readdirSync(packages).filter((name) => !inPreparation.has(name));
 
 it.each(names)("the first snippet of %s's README prints what the README says", (name) => {

@@ -271,18 +271,14 @@ export class MapleCursor {
   #step(direction: 1 | -1): number {
     const core = this.#core;
     const place = this.#place;
+    const at = direction === 1 ? this.last + 1 : this.index - 1;
     const fresh = this.#placed && this.#version === Atomics.load(core.i32, core.header + L.VERSION);
-    if (!fresh || place.first !== this.index || place.last !== this.last) {
-      const at = direction === 1 ? this.last + 1 : this.index - 1;
-      const entry = this.#walk(at);
-      // The range found may begin before the place left: entries are not visited twice.
-      if (direction === 1) this.index = Math.max(this.index, at);
-      else this.last = Math.min(this.last, at);
-      return entry;
-    }
-    stepTo(core, place, direction);
-    this.index = place.first;
-    this.last = place.last;
+    if (!fresh || place.first !== this.index || place.last !== this.last) this.#walk(at);
+    else stepTo(core, place, direction);
+    // After a write (stepTo, too, walks if the leaf has just died) the range found may begin before the place
+    // left: no index is visited twice. A cursor whose range is not its place's walks again at the next step.
+    this.index = direction === 1 ? Math.max(place.first, at) : place.first;
+    this.last = direction === 1 ? place.last : Math.min(place.last, at);
     return place.entry;
   }
 

@@ -58,7 +58,7 @@ export function* rangesOf<R>(
   for (;;) {
     core.readBegin();
     try {
-      readLeaf(core, from, last, from > first, place, (range) => {
+      readLeaf(core, from, last, from > first ? from : 0, place, (range) => {
         if (empty || range.entry !== 0) batch.push(make(range));
       });
     } finally {
@@ -72,21 +72,26 @@ export function* rangesOf<R>(
   }
 }
 
-/** Copies the ranges from `from` to the end of their leaf, or to `last`; `place` is left on the last one. */
+/**
+ * Copies the ranges from `from` to the end of their leaf, or to `last`; `place` is left on the last one.
+ *
+ * A range found after a walk may begin before the one left: a write has moved the border, or has replaced the
+ * leaf we stood in. It is cut at `lowest`, which rises, so that no index is visited twice.
+ */
 function readLeaf(
   core: TreeCore,
   from: number,
   last: number,
-  clip: boolean,
+  lowest: number,
   place: Place,
   visit: (range: Range) => void,
 ): void {
   walkTo(core, from, place);
-  // A write may have moved the border since the batch before: no index is visited twice.
-  if (clip) place.first = Math.max(place.first, from);
+  let behind = lowest;
   for (;;) {
-    visit({ first: place.first, last: place.last, entry: place.entry });
+    visit({ first: Math.max(place.first, behind), last: place.last, entry: place.entry });
     if (place.leaf === 0 || place.last >= place.leafMax || place.last >= last) return;
+    behind = place.last + 1;
     stepTo(core, place, 1);
   }
 }

@@ -153,6 +153,9 @@ function rootPlace(root: number, index: number, place: Place): void {
  * there is one, and that the tree has not been written to since `place` was found or that its reader may
  * go on in a node that died meanwhile.
  *
+ * In a concurrent tree the range found may overlap the one left, if a write has moved the border between them;
+ * callers cut it.
+ *
  * Inside a leaf this is one slot further; past its edge it is a walk from the root, once per leaf. (The
  * kernel climbs by parent words instead; here those are for the dead test and for writers.)
  */

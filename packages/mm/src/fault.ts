@@ -8,8 +8,8 @@ import { prepareAnonVma } from "./anon-vma.ts";
 import { MmError } from "./errors.ts";
 import { growStackDown } from "./expand-stack.ts";
 import { pageFloor, VM, VM_ACCESS } from "./flags.ts";
-import { allocTables, isTableDead, pteWord, tableLock } from "./page-table.ts";
-import { acquire, type Protocol, release, tryAcquire, work } from "./protocol.ts";
+import { allocTables, describePte, isTableDead, pteWord, tableLock } from "./page-table.ts";
+import { acquire, type Protocol, release, step, tryAcquire, work } from "./protocol.ts";
 import { type PtePlan, planPte } from "./pte-plan.ts";
 import type { Vma } from "./vma.ts";
 
@@ -150,6 +150,7 @@ export function* handleMmFault(
   if (table === 0) return "OOM";
   const word = pteWord(table, request.page);
   const orig = Atomics.load(mm.arena.i32, word);
+  yield* step(`page is ${describePte(orig)}`);
   const plan = planPte(mm, vma, request, orig);
   if (plan === "spurious") return "ok";
   if (plan === "SIGBUS") return "SIGBUS";
@@ -212,7 +213,9 @@ export function* makePage(mm: AddressSpace, plan: PtePlan, options: FaultOptions
   if (plan.fill === undefined) return plan.pte;
   yield* work("alloc-page");
   yield* work(plan.fill);
-  return plan.pteOf(mm.newFrame());
+  const frame = mm.newFrame();
+  yield* step(`frame ${frame}`);
+  return plan.pteOf(frame);
 }
 
 /** Takes the page-table lock and installs, unless somebody else was faster: then what we have is discarded. */

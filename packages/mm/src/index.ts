@@ -10,8 +10,38 @@ export { brkProtocol } from "./brk.ts";
 export type { Design, DesignName } from "./designs/design.ts";
 export { designNamed, designs } from "./designs/index.ts";
 export { mmapLockDesign } from "./designs/mmap-lock.ts";
+export { lockVmaUnderRcu, perVmaLockDesign, vmaEndRead } from "./designs/per-vma-lock.ts";
+export { rcuvmPureDesign } from "./designs/rcuvm-pure.ts";
+export { spfDesign } from "./designs/spf.ts";
+export { treeSpinlockDesign } from "./designs/tree-spinlock.ts";
+export { treeSpinlockNaiveDesign } from "./designs/tree-spinlock-naive.ts";
 export { MmError, type MmErrorCode } from "./errors.ts";
+export { DeadlockError, describeEffect, SleepError } from "./executors/context.ts";
+export { type CorePort, onCores } from "./executors/cores.ts";
+export {
+  type CounterExample,
+  type Exploration,
+  type ExploreOptions,
+  type ExploreSetup,
+  explore,
+} from "./executors/explore.ts";
+export { LockModel, type RwPolicy } from "./executors/lock-model.ts";
+export { RcuModel } from "./executors/rcu-model.ts";
+export { type StepEvent, StepsExecutor, type StepsOptions, type ThreadState } from "./executors/steps.ts";
 export { runThreads } from "./executors/threads.ts";
+export { type TimedEvent, TimedExecutor, type TimedOptions, type TimedThread } from "./executors/timed.ts";
+export {
+  type FaultAccess,
+  type FaultCheck,
+  type FaultCounters,
+  type FaultOptions,
+  type FaultOutcome,
+  type FaultPath,
+  type FaultReason,
+  type FaultRequest,
+  type FaultResult,
+  faultRequest,
+} from "./fault.ts";
 export { FileTable, type FileTableHandle, type OpenFile, type OpenFileOptions } from "./file-table.ts";
 export {
   MAP,
@@ -30,6 +60,18 @@ export {
 } from "./flags.ts";
 export { expandVma, mergeExisting, mergeNew, modifyVma, type NewRange, shrinkVma } from "./merge.ts";
 export type { PageOps } from "./page-ops.ts";
+export {
+  countPages,
+  describePte,
+  frameOf,
+  type MappedPage,
+  mappedPages,
+  type PageCounts,
+  PTE,
+  pageViolations,
+  readPte,
+} from "./page-table.ts";
+export { pageTableOps } from "./page-table-ops.ts";
 export { type HeapRange, procMaps, vmaName } from "./proc-maps.ts";
 export {
   acquire,
@@ -55,4 +97,5 @@ export { mprotectProtocol } from "./syscalls/mprotect.ts";
 export { type MremapArgs, mremapProtocol } from "./syscalls/mremap.ts";
 export { munmapProtocol } from "./syscalls/munmap.ts";
 export { Vma, type VmaInfo } from "./vma.ts";
+export { VmaLock } from "./vma-lock.ts";
 export { VmaTree } from "./vma-tree.ts";

@@ -22,7 +22,7 @@ import type { Arena, SlabCache } from "@faultline/arena";
 import type { AddressSpace } from "./address-space.ts";
 import { orNoMemory } from "./errors.ts";
 import { PAGE_SIZE, VM } from "./flags.ts";
-import { acquire, type LockRef, type Protocol, release, work } from "./protocol.ts";
+import { acquire, type LockRef, type Protocol, release, step, work } from "./protocol.ts";
 import type { Vma } from "./vma.ts";
 
 /** Bits of a page-table entry. */
@@ -80,6 +80,14 @@ export function makePte(bits: number, frame: number): number {
 /** The page frame of a PTE. */
 export function frameOf(pte: number): number {
   return pte >>> FRAME_SHIFT;
+}
+
+/** A PTE for people: `none`, `zero frame 0 read-only`, `anon frame 3 writable`. */
+export function describePte(pte: number): string {
+  if (pte === 0) return "none";
+  const kind = (pte & PTE.ZERO) !== 0 ? "zero" : (pte & PTE.FILE) !== 0 ? "file" : "anon";
+  const access = (pte & PTE.NONE) !== 0 ? "no access" : (pte & PTE.WRITE) !== 0 ? "writable" : "read-only";
+  return `${kind} frame ${frameOf(pte)} ${access}`;
 }
 
 function indexAt(page: number, level: number): number {
@@ -172,6 +180,7 @@ function* linkTable(mm: AddressSpace, link: Link): Protocol<number> {
     table = fresh;
     Atomics.store(mm.arena.i32, link.slot, fresh);
   }
+  if (table === 0) yield* step("not linked");
   yield* release(mm.pageTableLock, "write");
   if (table !== fresh) tableCache(mm.arena).free(fresh);
   return unlinked ? 0 : table;

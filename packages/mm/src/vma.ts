@@ -15,7 +15,7 @@
 import type { Arena, SlabCache } from "@faultline/arena";
 import { orNoMemory } from "./errors.ts";
 import { PAGE_SIZE, permsOf } from "./flags.ts";
-import type { LockRef } from "./protocol.ts";
+import type { LineRef, LockRef } from "./protocol.ts";
 
 /** Words of a VMA record. */
 export const VMA_WORDS = 32;
@@ -179,6 +179,11 @@ export class Vma {
   get lock(): LockRef {
     const range = `${this.vmStart.toString(16)}-${this.vmEnd.toString(16)}`;
     return { kind: "vma", word: this.word + LOCK, name: `vma ${range}` };
+  }
+
+  /** The record's first cache line, for cost models. */
+  get line(): LineRef {
+    return { word: this.word, name: "vma" };
   }
 
   /** The offset that belongs to `address`, in pages. */

@@ -62,8 +62,9 @@ export function* lockVmaUnderRcu(mm: AddressSpace, request: FaultRequest): Proto
     yield* work("walk-tree");
     const vma = mm.tree.at(request.page);
     if (vma === undefined) return yield* abort(request, "no-vma");
+    yield* touch("read", vma.line);
     if (without.hint !== true) {
-      yield* step(`3 hint: is VMA ${vma.handle} stamped with mm_lock_seq?`);
+      yield* step("3 hint: stamped with mm_lock_seq?");
       yield* touch("read", mm.seqLine);
       if (vma.vmLockSeq === mm.mmLockSeq) return yield* abort(request, "write-locked");
     }

@@ -24,13 +24,13 @@ import {
   isAllowed,
   makePage,
 } from "../fault.ts";
-import { allocTables, readPte } from "../page-table.ts";
+import { allocTables, describePte, readPte } from "../page-table.ts";
 import { type Protocol, step, touch, work } from "../protocol.ts";
 import { planPte } from "../pte-plan.ts";
 import type { Vma } from "../vma.ts";
 import type { Design } from "./design.ts";
 import { freeAfterGracePeriod, mmapWriteSection } from "./mmap-write.ts";
-import { copyVma, installIfValid } from "./speculative.ts";
+import { copyVma, describeVma, installIfValid } from "./speculative.ts";
 
 /** One attempt, in an RCU section; the empty string: done. */
 function* attempt(mm: AddressSpace, request: FaultRequest): Protocol<FaultReason> {
@@ -38,23 +38,25 @@ function* attempt(mm: AddressSpace, request: FaultRequest): Protocol<FaultReason
   yield* work("walk-tree");
   const vma = mm.tree.at(request.page);
   if (vma === undefined) return "no-vma";
-  yield* touch("read", { word: vma.word, name: "vma" });
+  yield* touch("read", vma.line);
   const stamp = vma.vmLockSeq;
   if (stamp === mm.mmLockSeq) return "write-locked";
   const copy = copyVma(vma);
+  yield* step(`2 found ${describeVma(vma)}, its mark is ${stamp}`);
   const { options, page } = request;
   const unmarked = (): boolean => options.withoutChecks?.recheck === true || isUnmarked(mm, vma, stamp);
   if (!isAllowed(copy.vmFlags, request.access)) return "no-access";
   const table = yield* tableUnless(mm, page, unmarked);
   if (table === 0) return "changed";
   const orig = readPte(mm, page);
+  yield* step(`3 the page table says ${describePte(orig)}`);
   const plan = planPte(mm, copy, request, orig);
   if (plan === "spurious") return "";
   if (plan === "SIGBUS") return "no-access";
   if (plan.needsAnonVma && copy.anonVma === 0) return "anon-vma";
   if (waitOf(request) > 0 && !request.tried) return "io";
   const pte = yield* makePage(mm, plan, {});
-  yield* step("2 take the page-table lock");
+  yield* step("4 take the page-table lock");
   return yield* installIfValid(mm, { page, orig, pte, isValid: unmarked });
 }
 
@@ -104,7 +106,7 @@ export const rcuvmPureDesign: Design = {
   *vmaStartWrite(mm: AddressSpace, vma: Vma): Protocol<void> {
     const seq = mm.mmLockSeq;
     if (vma.vmLockSeq === seq) return;
-    yield* touch("write", { word: vma.word, name: "vma" });
+    yield* touch("write", vma.line);
     vma.vmLockSeq = seq;
   },
   *vmaDetach(): Protocol<void> {

@@ -25,6 +25,12 @@ export function copyVma(vma: Vma): VmaCopy {
   return { start, end, vmFlags, file, anonVma, pgoffAt };
 }
 
+/** What a fault has found, for the name of a step. */
+export function describeVma(vma: Vma | undefined): string {
+  if (vma === undefined) return "nothing";
+  return vma.anonVma === 0 ? `${vma}` : `${vma} with anon_vma`;
+}
+
 /** What is to be installed where, provided that. */
 export interface Speculation {
   readonly page: number;
@@ -53,7 +59,7 @@ export function* installIfValid(mm: AddressSpace, speculation: Speculation): Pro
   if (reason === "" && Atomics.load(mm.arena.i32, word) === orig) {
     yield* work("install-pte");
     Atomics.store(mm.arena.i32, word, pte);
-  }
+  } else yield* step(reason === "" ? "somebody else was faster" : `discard: ${reason}`);
   yield* release(lock, "write");
   return reason;
 }

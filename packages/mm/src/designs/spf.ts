@@ -21,12 +21,12 @@ import {
   isAllowed,
   makePage,
 } from "../fault.ts";
-import { readPte } from "../page-table.ts";
+import { describePte, readPte } from "../page-table.ts";
 import { type Protocol, step, touch, work } from "../protocol.ts";
 import { type PtePlan, planPte } from "../pte-plan.ts";
 import type { Design } from "./design.ts";
 import { freeAfterGracePeriod, mmapWriteSection } from "./mmap-write.ts";
-import { copyVma, installIfValid } from "./speculative.ts";
+import { copyVma, describeVma, installIfValid } from "./speculative.ts";
 
 /** What the look-up comes to: something to install, nothing to do (`""`), or a reason to give up. */
 type Lookup = { readonly orig: number; readonly plan: PtePlan } | FaultReason;
@@ -37,7 +37,7 @@ function* lookUp(mm: AddressSpace, request: FaultRequest, seq: number): Protocol
   const vma = mm.tree.at(request.page);
   const copy = vma === undefined ? undefined : copyVma(vma);
   const orig = readPte(mm, request.page);
-  yield* step("3 compare the sequence");
+  yield* step(`3 compare the sequence; found ${describeVma(vma)}, page ${describePte(orig)}`);
   yield* touch("read", mm.seqLine);
   if (mm.mmLockSeq !== seq) return "changed";
   if (copy === undefined) return "no-vma";
@@ -51,18 +51,19 @@ function* lookUp(mm: AddressSpace, request: FaultRequest, seq: number): Protocol
 
 function* speculate(mm: AddressSpace, request: FaultRequest): Protocol<FaultReason> {
   const { options, page } = request;
-  yield* step("1 read the sequence");
   yield* touch("read", mm.seqLine);
   const seq = mm.mmLockSeq;
+  yield* step(`1 the sequence is ${seq}`);
   if (seq % 2 !== 0) return "write-locked";
   yield { op: "rcu-lock" };
   const found = yield* lookUp(mm, request, seq);
+  yield* step(typeof found === "string" ? `leave: ${found || "nothing to do"}` : "4 work on the copy");
   yield { op: "rcu-unlock" };
   if (typeof found === "string") return found;
   // Whoever sleeps here would only find that the world has moved on.
   if ((options.sleepNs ?? 0) > 0 || (options.ioNs ?? 0) > 0) return "io";
   const pte = yield* makePage(mm, found.plan, options);
-  yield* step("4 take the page-table lock");
+  yield* step("5 take the page-table lock");
   yield { op: "rcu-lock" };
   const isValid = (): boolean => options.withoutChecks?.recheck === true || mm.mmLockSeq === seq;
   const reason = yield* installIfValid(mm, { page, orig: found.orig, pte, isValid });

@@ -1,8 +1,9 @@
 /*
  * Every interleaving of a few protocols, by running them again and again from the start. Runs that have come to the
  * same state are carried on once: same memory, same locks, and the same history of every thread, that is all the
- * effects it has yielded and the answers it got. A protocol whose next effects depend on something it has read
- * must show that in an effect before it acts on shared memory; those of this package do.
+ * effects it has yielded and the answers it got. For that a protocol must show what it has read from words that
+ * others write in the very next effect that it yields, in its kind, its lock, its line or its name; those of this
+ * package do. (A value read under a lock that keeps it as it is needs no showing.)
  *
  * Merging changes no count: the number of schedules is the number of ways through the graph of states.
  */
@@ -52,80 +53,88 @@ export interface CounterExample {
 }
 
 interface Node {
-  readonly schedule: readonly string[];
+  schedule: readonly string[];
   switches: number;
   /** Ways that lead here. */
   ways: number;
-}
-
-interface Visit {
-  readonly key: string;
   readonly runnable: readonly string[];
-  /** Set at the end of a run. */
-  readonly ended: boolean;
+  readonly isEnd: boolean;
   readonly problem: string | undefined;
-  readonly events: readonly StepEvent[];
 }
 
 /** Runs every interleaving. States of one length are visited before longer ones. */
 export function explore<S>(options: ExploreOptions<S>): Exploration {
   const { maxStates = 200_000 } = options;
-  let layer = new Map<string, Node>([["", { schedule: [], switches: 0, ways: 1 }]]);
+  const start = runPrefix(options, []);
+  let layer: Iterable<Node> = [{ ...start.node, switches: 0, ways: 1 }];
   let states = 0;
   let schedules = 0;
   let violations = 0;
-  let shortest: CounterExample | undefined;
-  while (layer.size > 0 && states < maxStates) {
+  let shortest: Node | undefined;
+  let rest = 1;
+  while (rest > 0 && states < maxStates) {
     const next = new Map<string, Node>();
-    for (const node of layer.values()) {
+    for (const node of layer) {
       states++;
-      const visit = runPrefix(options, node.schedule);
-      if (visit.ended) {
-        schedules += node.ways;
-        if (visit.problem === undefined) continue;
-        violations += node.ways;
-        const { schedule, switches } = node;
-        if (shortest === undefined || switches < shortest.switches) {
-          shortest = { schedule, switches, problem: visit.problem, events: visit.events };
-        }
+      if (!node.isEnd) {
+        for (const name of node.runnable) extend(options, node, name, next);
         continue;
       }
-      for (const name of visit.runnable) extend(options, node, name, next);
+      schedules += node.ways;
+      if (node.problem === undefined) continue;
+      violations += node.ways;
+      if (shortest === undefined || node.switches < shortest.switches) shortest = node;
     }
-    layer = next;
+    layer = next.values();
+    rest = next.size;
   }
-  return { schedules, violations, states, isComplete: layer.size === 0, shortest };
+  const example = shortest === undefined ? undefined : counterExample(options, shortest);
+  return { schedules, violations, states, isComplete: rest === 0, shortest: example };
+}
+
+function counterExample<S>(options: ExploreOptions<S>, node: Node): CounterExample {
+  const { schedule, switches, problem = "" } = node;
+  return { schedule, switches, problem, events: runPrefix(options, schedule).events };
 }
 
 function extend<S>(options: ExploreOptions<S>, from: Node, name: string, next: Map<string, Node>): void {
   const schedule = [...from.schedule, name];
   const last = from.schedule.at(-1);
   const switches = from.switches + (last === undefined || last === name ? 0 : 1);
-  const { key } = runPrefix(options, schedule);
+  const { key, node } = runPrefix(options, schedule);
   const known = next.get(key);
-  if (known === undefined) next.set(key, { schedule, switches, ways: from.ways });
-  else if (switches < known.switches) next.set(key, { schedule, switches, ways: known.ways + from.ways });
-  else known.ways += from.ways;
+  if (known === undefined) {
+    next.set(key, { ...node, switches, ways: from.ways });
+    return;
+  }
+  known.ways += from.ways;
+  if (switches >= known.switches) return;
+  known.schedule = schedule;
+  known.switches = switches;
 }
 
-function runPrefix<S>(options: ExploreOptions<S>, schedule: readonly string[]): Visit {
+interface Prefix {
+  readonly key: string;
+  readonly node: Pick<Node, "schedule" | "runnable" | "isEnd" | "problem">;
+  readonly events: readonly StepEvent[];
+}
+
+/** Runs a schedule from the start. */
+function runPrefix<S>(options: ExploreOptions<S>, schedule: readonly string[]): Prefix {
   const { threads, state, arena } = options.setup();
   const run = new StepsExecutor(options);
   for (const [name, protocol] of Object.entries(threads)) run.spawn(name, protocol);
-  const memory = (): string => (arena === undefined ? schedule.join() : hashArena(arena));
-  const visit = (ended: boolean, problem?: string): Visit => ({
-    key: `${run.fingerprint()}#${problem ?? memory()}`,
-    runnable: run.runnable(),
-    ended,
-    problem,
-    events: run.events,
-  });
+  const end = (isEnd: boolean, problem?: string): Prefix => {
+    const memory = arena === undefined ? schedule.join() : hashArena(arena);
+    const node = { schedule, runnable: run.runnable(), isEnd, problem };
+    return { key: `${run.fingerprint()}#${problem}#${memory}`, node, events: run.events };
+  };
   try {
     run.runSchedule(schedule);
-    if (!run.isDone) return run.runnable().length > 0 ? visit(false) : visit(true, run.deadlock().message);
-    return visit(true, options.check(state, run));
+    if (!run.isDone) return run.runnable().length > 0 ? end(false) : end(true, run.deadlock().message);
+    return end(true, options.check(state, run));
   } catch (error) {
-    return visit(true, error instanceof Error ? error.message : String(error));
+    return end(true, error instanceof Error ? error.message : String(error));
   }
 }
 

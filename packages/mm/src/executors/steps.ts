@@ -270,7 +270,7 @@ export class StepsExecutor {
       const { done, value } = thread.protocol.next(answer);
       if (done !== true) {
         thread.pending = value;
-        thread.history = digest(thread.history, `${answer}${describeEffect(value)}`);
+        thread.history = digest(thread.history, `${answer}${describeEffect(value)}@${wordOf(value)}`);
         return;
       }
       thread.result = value;
@@ -288,6 +288,11 @@ export class StepsExecutor {
     const locksHeld = this.locksHeld(thread.name);
     this.events.push({ time: this.#time, thread: thread.name, op, text, locksHeld });
   }
+}
+
+function wordOf(effect: Effect): number {
+  if ("lock" in effect) return effect.lock.word;
+  return "line" in effect ? effect.line.word : 0;
 }
 
 /** Appends to a hash of 64 bits, written as two numbers. */

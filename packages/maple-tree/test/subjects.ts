@@ -1,0 +1,157 @@
+import { Arena } from "@faultline/arena";
+import {
+  type Geometry,
+  KERNEL_GEOMETRY,
+  MapleError,
+  MapleTree,
+  type Range,
+  SharedMapleTree,
+  TEACHING_GEOMETRY,
+  type ValueRange,
+  type Violation,
+} from "@faultline/maple-tree";
+import type { TreeCore } from "../src/core.ts";
+
+/** What the property tests need of either kind of tree; entries are positive integers, 0 for none. */
+export interface Subject {
+  readonly arena: Arena;
+  readonly core: TreeCore;
+  store(first: number, last: number, entry: number): number;
+  insert(first: number, last: number, entry: number): void;
+  erase(index: number): number;
+  clear(): void;
+  load(index: number): number;
+  entryAt(index: number): Range;
+  find(index: number, max: number): Range | undefined;
+  findBefore(index: number, min: number): Range | undefined;
+  gap(size: number, min: number, max: number, fromTop: boolean): number | undefined;
+  largestGap(): number;
+  entries(first?: number, last?: number): Range[];
+  ranges(first?: number, last?: number): Range[];
+  /** Stops of a walk in one direction, from a cursor at `index`. */
+  walk(index: number, forward: boolean, empty: boolean): Range[];
+  validate(): Violation[];
+  dump(): string;
+}
+
+/** How a subject is made. */
+export interface Variant {
+  readonly kind: "SharedMapleTree" | "MapleTree";
+  readonly geometry: Geometry;
+  readonly rcu: boolean;
+  readonly name: string;
+}
+
+/** Both kinds of tree, both geometries, with RCU and without. */
+export const VARIANTS: readonly Variant[] = (["SharedMapleTree", "MapleTree"] as const).flatMap((kind) =>
+  [KERNEL_GEOMETRY, TEACHING_GEOMETRY].flatMap((geometry) =>
+    [true, false].map((rcu) => ({
+      kind,
+      geometry,
+      rcu,
+      name: `${kind}, ${geometry === KERNEL_GEOMETRY ? "kernel" : "teaching"} geometry, ${rcu ? "RCU" : "no RCU"}`,
+    })),
+  ),
+);
+
+/** An empty tree in an arena of its own. */
+export function newSubject({ kind, geometry, rcu }: Variant, gaps: boolean, bytesMax = 1 << 24): Subject {
+  const shared = kind === "SharedMapleTree";
+  const arena = Arena.create({ bytes: Math.min(bytesMax, 1 << 16), bytesMax, shared, debug: true });
+  return shared
+    ? sharedSubject(SharedMapleTree.create(arena, { geometry, rcu, gaps }))
+    : localSubject(new MapleTree<Value>({ geometry, rcu, gaps, arena }));
+}
+
+/** The found gap, or `undefined` for EBUSY. */
+function orBusy(find: () => number): number | undefined {
+  try {
+    return find();
+  } catch (error) {
+    if (error instanceof MapleError && error.code === "EBUSY") return undefined;
+    throw error;
+  }
+}
+
+interface Steps {
+  readonly index: number;
+  readonly last: number;
+  readonly status: string;
+}
+
+/** Goes on until the cursor says that there is no more. */
+function walkAll<C extends Steps>(cursor: C, step: (cursor: C) => number, empty: boolean): Range[] {
+  const found: Range[] = [];
+  for (let n = 0; n < 5000; n++) {
+    const entry = step(cursor);
+    const ended = cursor.status === "overflow" || cursor.status === "underflow" || cursor.status === "none";
+    if (entry === 0 && (!empty || ended)) return found;
+    found.push({ first: cursor.index, last: cursor.last, entry });
+  }
+  throw new Error("a walk that does not end");
+}
+
+function sharedSubject(tree: SharedMapleTree): Subject {
+  return {
+    arena: tree.arena,
+    core: tree.core,
+    store: (first, last, entry) => tree.storeRange(first, last, entry),
+    insert: (first, last, entry) => tree.insertRange(first, last, entry),
+    erase: (index) => tree.erase(index),
+    clear: () => tree.clear(),
+    load: (index) => tree.load(index),
+    entryAt: (index) => tree.entryAt(index),
+    find: (index, max) => tree.find(index, max),
+    findBefore: (index, min) => tree.findBefore(index, min),
+    gap: (size, min, max, fromTop) =>
+      orBusy(() => (fromTop ? tree.findGapReverse({ size, min, max }) : tree.findGap({ size, min, max }))),
+    largestGap: () => tree.largestGap(),
+    entries: (first, last) => [...tree.entries(first, last)],
+    ranges: (first, last) => [...tree.ranges(first, last)],
+    walk: (index, forward, empty) =>
+      walkAll(
+        tree.cursor(index),
+        (c) => (forward ? (empty ? c.nextRange() : c.next()) : empty ? c.prevRange() : c.prev()),
+        empty,
+      ),
+    validate: () => tree.validate(),
+    dump: () => tree.dump(),
+  };
+}
+
+/** Values are objects, so that a mixed-up handle cannot pass for a value. */
+interface Value {
+  readonly entry: number;
+}
+
+function localSubject(tree: MapleTree<Value>): Subject {
+  const value = (entry: number): Value | undefined => (entry === 0 ? undefined : { entry });
+  const entry = (v: Value | undefined): number => v?.entry ?? 0;
+  const range = (r: ValueRange<Value>): Range => ({ first: r.first, last: r.last, entry: entry(r.value) });
+  const found = (r: ValueRange<Value> | undefined): Range | undefined => r && range(r);
+  return {
+    arena: tree.arena,
+    core: tree.core,
+    store: (first, last, n) => entry(tree.setRange(first, last, value(n))),
+    insert: (first, last, n) => tree.insertRange(first, last, value(n)),
+    erase: (index) => entry(tree.delete(index)),
+    clear: () => tree.clear(),
+    load: (index) => entry(tree.get(index)),
+    entryAt: (index) => range(tree.entryAt(index)),
+    find: (index, max) => found(tree.find(index, max)),
+    findBefore: (index, min) => found(tree.findBefore(index, min)),
+    gap: (size, min, max, fromTop) =>
+      orBusy(() => (fromTop ? tree.findGapReverse({ size, min, max }) : tree.findGap({ size, min, max }))),
+    largestGap: () => tree.largestGap(),
+    entries: (first, last) => [...tree.entries(first, last)].map(range),
+    ranges: (first, last) => [...tree.ranges(first, last)].map(range),
+    walk: (index, forward, empty) =>
+      walkAll(
+        tree.cursor(index),
+        (c) => entry(forward ? (empty ? c.nextRange() : c.next()) : empty ? c.prevRange() : c.prev()),
+        empty,
+      ),
+    validate: () => tree.validate(),
+    dump: () => tree.dump(),
+  };
+}
