@@ -25,7 +25,8 @@ try {
   const files = readdirSync(tarballs).map((file) => join(tarballs, file));
   for (const name of names) {
     const snippet = firstSnippet(new URL(`../packages/${name}/README.md`, import.meta.url));
-    if (snippet !== undefined) checkPackage(name, snippet, files);
+    if (snippet === undefined) throw new Error(`packages/${name}/README.md has no snippet with its output`);
+    checkPackage(name, snippet, files);
   }
 } finally {
   rmSync(folder, { recursive: true, force: true });

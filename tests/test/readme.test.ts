@@ -6,9 +6,7 @@ import { expect, it } from "vitest";
 import { firstSnippet } from "../readme.mjs";
 
 const packages = new URL("../../packages/", import.meta.url);
-/** Packages whose README only says what they will do. */
-const inPreparation = new Set(["interleave"]);
-const names = readdirSync(packages).filter((name) => !inPreparation.has(name));
+const names = readdirSync(packages);
 
 it.each(names)("the first snippet of %s's README prints what the README says", (name) => {
   const snippet = firstSnippet(new URL(`${name}/README.md`, packages));

@@ -26,7 +26,8 @@ import { searchGap } from "./gap.ts";
 import { MAX_ENTRY, MAX_INDEX } from "./geometry.ts";
 import * as L from "./layout.ts";
 import { newPlace, type Place, stepTo, walkTo } from "./walk.ts";
-import { type WriteState, write } from "./write.ts";
+import { write } from "./write.ts";
+import type { WriteState } from "./write-state.ts";
 
 /** Where a cursor stands; see the table at the top of cursor.ts. */
 export type CursorStatus =

@@ -19,7 +19,7 @@
 import { leafGap, updateGaps } from "./gap.ts";
 import type { Items } from "./items.ts";
 import * as L from "./layout.ts";
-import type { WriteState } from "./write.ts";
+import type { WriteState } from "./write-state.ts";
 
 /** [first, last] is exactly the range of one slot: one store, which is atomic. */
 export function exactFit(w: WriteState): void {

@@ -12,7 +12,8 @@ import type { GapRequest } from "./shared-tree.ts";
 import { type Violation, validate } from "./validate.ts";
 import { ValueTable } from "./value-table.ts";
 import { lookup } from "./walk.ts";
-import { WriteState, write } from "./write.ts";
+import { write } from "./write.ts";
+import { WriteState } from "./write-state.ts";
 
 /** Indices `first..last`, both inclusive, and the value stored over them; `undefined` for an empty range. */
 export interface ValueRange<V> {

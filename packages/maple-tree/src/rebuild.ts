@@ -21,7 +21,7 @@ import { editedLeaf } from "./leaf-store.ts";
 import { endOf } from "./path.ts";
 import { replaceTop } from "./replace.ts";
 import { scan } from "./walk.ts";
-import type { WriteState } from "./write.ts";
+import type { WriteState } from "./write-state.ts";
 
 /** The leaf would keep too few slots: it shares with its neighbour. Nodes have been reserved. */
 export function rebalance(w: WriteState): void {

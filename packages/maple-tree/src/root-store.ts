@@ -6,7 +6,7 @@
 import { killTree } from "./dead.ts";
 import { MAX_INDEX } from "./geometry.ts";
 import * as L from "./layout.ts";
-import { announce, type WriteState } from "./write.ts";
+import { announce, type WriteState } from "./write-state.ts";
 
 /** The root word holds nothing, or the entry at [0,0]. */
 export function storeRoot(w: WriteState, root: number): void {

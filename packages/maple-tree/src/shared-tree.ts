@@ -9,7 +9,8 @@ import { type Geometry, MAX_INDEX } from "./geometry.ts";
 import { findFrom, findUpTo, type Range, rangesOf, readRange } from "./ranges.ts";
 import { type Violation, validate } from "./validate.ts";
 import { lookup } from "./walk.ts";
-import { plan, WriteState, write } from "./write.ts";
+import { plan, write } from "./write.ts";
+import { WriteState } from "./write-state.ts";
 
 /** What another agent needs to open a tree; structured-cloneable. */
 export interface SharedMapleTreeHandle {

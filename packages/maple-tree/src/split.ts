@@ -12,7 +12,7 @@ import * as L from "./layout.ts";
 import { editedLeaf } from "./leaf-store.ts";
 import { endOf } from "./path.ts";
 import { replaceTop } from "./replace.ts";
-import type { WriteState } from "./write.ts";
+import type { WriteState } from "./write-state.ts";
 
 /** Carries out a split_store; nodes have been reserved. */
 export function splitStore(w: WriteState): void {

@@ -96,7 +96,7 @@ describe(`one writer and one reader on a shared tree, seed ${SEED}`, () => {
     ["teaching", TEACHING_GEOMETRY],
   ] as const) {
     it(`never gives a wrong answer (${name} geometry)`, { timeout: SECONDS * 1000 + 120_000 }, async () => {
-      const { tree, writer, reader } = await run(geometry, SECONDS / 2, false);
+      const { tree, writer, reader } = await run(geometry, SECONDS, false);
       expect(reader.wrong).toEqual([]);
       expect(writer.wrong).toEqual([]);
       expect(writer.operations).toBeGreaterThan(0);

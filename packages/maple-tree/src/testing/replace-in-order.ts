@@ -10,7 +10,8 @@
 import * as L from "../layout.ts";
 import { editedLeaf } from "../leaf-store.ts";
 import type { SharedMapleTree } from "../shared-tree.ts";
-import { plan, WriteState } from "../write.ts";
+import { plan } from "../write.ts";
+import { WriteState } from "../write-state.ts";
 
 /** An effect of the replacement of a leaf. */
 export type ReplaceEffect = "build" | "publish" | "dead" | "defer";
