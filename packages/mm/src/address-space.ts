@@ -1,38 +1,27 @@
 /*
- * An address space: a header of words in an arena, a tree of VMAs, and the calls on it.
- *
- *   word of the header
- *     0 mm_lock_seq   1 tree   2 map_count   3 next anon_vma   4 bottom-up   5 guard gap   6 max_map_count
- *     8 brk (f64)   10 start_brk (f64)   12 mmap_base (f64)   14 mmap_min_addr (f64)   20 pgd (word of the top
- *    page table)   21 next page frame
- *    32 page_table_lock, alone in its cache line
- *    48 tree lock, alone in its cache line
- *    64 mmap_lock (RwSem.WORDS)
- *
- * Everything is written under mmap_lock held for writing, except what belongs to the page tables, and the
- * anon_vma counter (an atomic). mm_lock_seq is odd while a writer is inside (mm-locking §4.1).
+ * The calls that a user makes: each drives a protocol on this thread, with real locks. What the protocols work
+ * on is in mm.ts.
  */
 import { Arena, type ArenaHandle } from "@faultline/arena";
-import { RwSem } from "@faultline/sync";
 import { brkProtocol } from "./brk.ts";
-import type { Design, DesignName } from "./designs/design.ts";
 import { designNamed } from "./designs/index.ts";
 import { MmError } from "./errors.ts";
 import { runThreads } from "./executors/threads.ts";
-import {
-  type FaultAccess,
-  type FaultCounters,
-  type FaultOptions,
-  type FaultResult,
-  newFaultCounters,
-} from "./fault.ts";
-import { FileTable, type FileTableHandle, type OpenFile } from "./file-table.ts";
+import type { FaultAccess, FaultOptions, FaultResult } from "./fault-types.ts";
+import { FileTable, type FileTableHandle } from "./file-table.ts";
 import { PAGE_SIZE, permsOf, TASK_SIZE, VM, vmFlagsOfPerms } from "./flags.ts";
-import type { PageOps } from "./page-ops.ts";
-import { pageViolations } from "./page-table.ts";
+import {
+  createHeader,
+  type Design,
+  type DesignName,
+  type Layout,
+  Mm,
+  type PageOps,
+  treeRootOf,
+} from "./mm.ts";
 import { pageTableOps } from "./page-table-ops.ts";
 import { procMaps } from "./proc-maps.ts";
-import { acquire, type LineRef, type LockRef, type Protocol, release } from "./protocol.ts";
+import { acquire, type Protocol, release } from "./protocol.ts";
 import { forkProtocol } from "./syscalls/fork.ts";
 import { madviseProtocol } from "./syscalls/madvise.ts";
 import { mlockProtocol } from "./syscalls/mlock.ts";
@@ -40,28 +29,9 @@ import { insertNew, type MmapArgs, mmapProtocol } from "./syscalls/mmap.ts";
 import { mprotectProtocol } from "./syscalls/mprotect.ts";
 import { mremapProtocol } from "./syscalls/mremap.ts";
 import { munmapProtocol } from "./syscalls/munmap.ts";
-import { Vma, type VmaInfo, vmaCache } from "./vma.ts";
+import { validateMm } from "./validate.ts";
+import type { VmaInfo } from "./vma.ts";
 import { VmaTree } from "./vma-tree.ts";
-
-const SEQ = 0;
-const TREE = 1;
-const MAP_COUNT = 2;
-const NEXT_ANON = 3;
-const BOTTOM_UP = 4;
-const GUARD_GAP = 5;
-const MAX_MAP_COUNT = 6;
-const BRK = 8;
-const START_BRK = 10;
-const MMAP_BASE = 12;
-const MMAP_MIN = 14;
-const PGD = 20;
-const NEXT_FRAME = 21;
-const PAGE_TABLE_LOCK = 32;
-const TREE_LOCK = 48;
-const MMAP_LOCK = 64;
-
-/** Where mappings go that do not say: down from mmap_base, or up from a third of user space. */
-export type Layout = "top-down" | "bottom-up";
 
 /** Options of {@link AddressSpace.create}. */
 export interface AddressSpaceOptions {
@@ -112,34 +82,11 @@ export interface RawVma {
 }
 
 /** An address space: what is mapped where, and the calls that change it. */
-export class AddressSpace {
-  readonly arena: Arena;
-  /** First word of the header; its identity in the arena. */
-  readonly word: number;
-  readonly tree: VmaTree;
-  readonly files: FileTable;
-  readonly mmapLock: LockRef;
-  readonly pageTableLock: LockRef;
-  readonly design: Design;
-  /** The spinlock around changes of the tree, for the designs that have one. */
-  readonly treeLock: LockRef;
-  /** mm_lock_seq, for cost models. */
-  readonly seqLine: LineRef;
-  /** How faults of this agent went. */
-  readonly faultCounters: FaultCounters = newFaultCounters();
-  /** Page tables; `undefined`: only a list of mappings. */
-  pages: PageOps | undefined = pageTableOps;
+export class AddressSpace extends Mm {
+  override pages: PageOps | undefined = pageTableOps;
 
   private constructor(arena: Arena, word: number, tree: VmaTree, design: Design, files: FileTable) {
-    this.arena = arena;
-    this.word = word;
-    this.tree = tree;
-    this.design = design;
-    this.files = files;
-    this.mmapLock = { kind: "rwsem", word: word + MMAP_LOCK, name: "mmap_lock" };
-    this.pageTableLock = { kind: "spinlock", word: word + PAGE_TABLE_LOCK, name: "page_table_lock" };
-    this.treeLock = { kind: "spinlock", word: word + TREE_LOCK, name: "tree lock" };
-    this.seqLine = { word: word + SEQ, name: "mm_lock_seq" };
+    super(arena, word, tree, design, files);
   }
 
   /** @throws RangeError on a bad option; ArenaError ENOMEM */
@@ -151,16 +98,9 @@ export class AddressSpace {
     checkAddress("startBrk", startBrk);
     const { bytes, shared = false } = options;
     const arena = options.arena ?? Arena.create(bytes === undefined ? { shared } : { bytes, shared });
-    const word = arena.allocWords(MMAP_LOCK + RwSem.WORDS);
     const tree = VmaTree.create(arena);
-    const words = arena.i32;
-    words[word + TREE] = tree.tree.root;
-    words[word + NEXT_ANON] = 1;
-    words[word + BOTTOM_UP] = layout === "bottom-up" ? 1 : 0;
-    words[word + GUARD_GAP] = stackGuardGapPages;
-    words[word + MAX_MAP_COUNT] = maxMapCount;
-    arena.f64[(word + MMAP_BASE) / 2] = mmapBase;
-    arena.f64[(word + MMAP_MIN) / 2] = mmapMinAddr;
+    const limits = { layout, mmapBase, mmapMinAddr, stackGuardGapPages, maxMapCount };
+    const word = createHeader(arena, tree, limits);
     const design = designNamed(options.design ?? "mmap-lock");
     const files = options.files ?? new FileTable();
     const mm = new AddressSpace(arena, word, tree, design, files);
@@ -171,7 +111,7 @@ export class AddressSpace {
   /** Opens the address space behind a handle, usually in another worker. */
   static attach(handle: AddressSpaceHandle): AddressSpace {
     const arena = Arena.attach(handle.arena);
-    const tree = VmaTree.attach(arena, arena.i32[handle.word + TREE]!);
+    const tree = VmaTree.attach(arena, treeRootOf(arena, handle.word));
     const files = new FileTable(handle.files);
     return new AddressSpace(arena, handle.word, tree, designNamed(handle.design), files);
   }
@@ -179,75 +119,6 @@ export class AddressSpace {
   handle(): AddressSpaceHandle {
     const { arena, word, design, files } = this;
     return { arena: arena.handle(), word, design: design.name, files: files.handle() };
-  }
-
-  /** Odd while a write section is open; a VMA whose vmLockSeq equals it is write-locked. */
-  get mmLockSeq(): number {
-    return Atomics.load(this.arena.i32, this.word + SEQ);
-  }
-  /** Opens a write section (designs call it, with mmap_lock held for writing). */
-  beginWrite(): void {
-    Atomics.add(this.arena.i32, this.word + SEQ, 1);
-  }
-  /** Ends the write section, and with it every VMA write lock. */
-  endWrite(): void {
-    Atomics.add(this.arena.i32, this.word + SEQ, 1);
-  }
-
-  get mapCount(): number {
-    return this.arena.i32[this.word + MAP_COUNT]!;
-  }
-  set mapCount(value: number) {
-    this.arena.i32[this.word + MAP_COUNT] = value;
-  }
-
-  get maxMapCount(): number {
-    return this.arena.i32[this.word + MAX_MAP_COUNT]!;
-  }
-  get stackGuardGapPages(): number {
-    return this.arena.i32[this.word + GUARD_GAP]!;
-  }
-  get layout(): Layout {
-    return this.arena.i32[this.word + BOTTOM_UP] === 1 ? "bottom-up" : "top-down";
-  }
-  get mmapBase(): number {
-    return this.arena.f64[(this.word + MMAP_BASE) / 2]!;
-  }
-  get mmapMinAddr(): number {
-    return this.arena.f64[(this.word + MMAP_MIN) / 2]!;
-  }
-  get startBrk(): number {
-    return this.arena.f64[(this.word + START_BRK) / 2]!;
-  }
-  /** The current break, bytes. */
-  get brkValue(): number {
-    return this.arena.f64[(this.word + BRK) / 2]!;
-  }
-  /** Sets heap start and break without mapping anything. */
-  setBreak(startBrk: number, brk: number): void {
-    this.arena.f64[(this.word + START_BRK) / 2] = startBrk;
-    this.arena.f64[(this.word + BRK) / 2] = brk;
-  }
-  /** The word that holds the top page-table level (0 = none yet). For the page-table code. */
-  get pgdWord(): number {
-    return this.word + PGD;
-  }
-  /** A fresh page frame number, 1..2^24-1; they come round again: a name, not memory. */
-  newFrame(): number {
-    return ((Atomics.add(this.arena.i32, this.word + NEXT_FRAME, 1) & 0x7fff_ffff) % 0xff_ffff) + 1;
-  }
-
-  /** A fresh anon_vma id. */
-  newAnonVma(): number {
-    return Atomics.add(this.arena.i32, this.word + NEXT_ANON, 1);
-  }
-  /** A fresh object of shared anonymous memory. */
-  newShmem(pages: number): OpenFile {
-    return this.files.open({ name: "/dev/zero (deleted)", kind: "shmem", pages });
-  }
-  /** Frees a detached VMA at once: nobody can look at it. */
-  releaseVma(vma: Vma): void {
-    vmaCache(this.arena).free(vma.word);
   }
 
   /** Runs a protocol on this thread, with real locks. */
@@ -318,33 +189,12 @@ export class AddressSpace {
     this.run(insertRawProtocol(this, raw));
   }
 
-  /** Checks tree, records and counts against each other. @throws Error naming the first violation */
+  /** Checks tree, records, page tables and counts against each other. @throws Error naming the first violation */
   validate(): void {
-    this.tree.tree.assertValid();
-    let count = 0;
-    let end = 0;
-    for (const { first, last, entry } of this.tree.tree.entries()) {
-      const vma = new Vma(this.arena, entry * 16);
-      const fail = (why: string): never => {
-        throw new Error(`validate: VMA ${vma}: ${why}`);
-      };
-      if (vma.vmStart !== first * PAGE_SIZE || vma.vmEnd !== (last + 1) * PAGE_SIZE) {
-        fail(`the tree says pages ${first}..${last}`);
-      }
-      if (vma.vmStart < end) fail("overlaps the one before");
-      if (!vma.isAttached) fail("is in the tree but detached");
-      if (vma.mmWord !== this.word) fail("belongs to another address space");
-      if ((vma.anonVma === 0) !== (vma.anonChain === 0)) fail(`chain ${vma.anonChain}`);
-      end = vma.vmEnd;
-      count++;
-    }
-    if (count !== this.mapCount) throw new Error(`validate: ${count} VMAs, map_count ${this.mapCount}`);
-    const [page] = pageViolations(this);
-    if (page !== undefined) throw new Error(`validate: ${page}`);
-    if (this.mmLockSeq % 2 !== 0) throw new Error("validate: a write section is open");
+    validateMm(this);
   }
 
-  toString(): string {
+  override toString(): string {
     return [...this.vmas()].map((vma) => `${vma.start.toString(16)} ${permsOf(vma.vmFlags)}`).join("\n");
   }
 }
@@ -354,7 +204,7 @@ function checkAddress(what: string, value: number): void {
   throw new RangeError(`${what} must be a multiple of 4096 in 0..${TASK_SIZE}, got ${String(value)}`);
 }
 
-function* listVmas(mm: AddressSpace): Protocol<VmaInfo[]> {
+function* listVmas(mm: Mm): Protocol<VmaInfo[]> {
   yield* acquire(mm.mmapLock, "read");
   try {
     return Array.from(mm.tree.range(), (vma) => vma.info());
@@ -363,7 +213,7 @@ function* listVmas(mm: AddressSpace): Protocol<VmaInfo[]> {
   }
 }
 
-function* insertRawProtocol(mm: AddressSpace, raw: RawVma): Protocol<void> {
+function* insertRawProtocol(mm: Mm, raw: RawVma): Protocol<void> {
   const { start, end, perms = "---p", file = 0, name = "" } = raw;
   yield* mm.design.writeLock(mm);
   try {

@@ -2,8 +2,9 @@
  * anon_vma: the mark of a VMA that has private pages, and what lets neighbours join afterwards.
  * Here it is an id and the length of the chain; there is no reverse mapping to look through.
  */
-import type { AddressSpace } from "./address-space.ts";
+
 import { VM_ACCESS, VM_IGNORE_MERGE } from "./flags.ts";
+import type { Mm } from "./mm.ts";
 import type { Vma } from "./vma.ts";
 
 /** What of a range decides about its anon_vma when it joins. */
@@ -34,7 +35,7 @@ export function dupAnonVma(to: Vma, from: AnonState): void {
  * access only and continues the offset (right first), or a new one. Under mmap_lock or the VMA's lock, and the
  * page-table lock (kernel: __anon_vma_prepare).
  */
-export function prepareAnonVma(mm: AddressSpace, vma: Vma): void {
+export function prepareAnonVma(mm: Mm, vma: Vma): void {
   if (vma.anonVma !== 0) return;
   const next = mm.tree.at(vma.vmEnd);
   const prev = mm.tree.prev(vma.vmStart);

@@ -1,7 +1,7 @@
-import type { AddressSpace } from "./address-space.ts";
 import { checkUnsigned, MmError } from "./errors.ts";
 import { PAGE_SIZE, pageAlign, TASK_SIZE, VM } from "./flags.ts";
 import { mergeNew } from "./merge.ts";
+import type { Mm } from "./mm.ts";
 import type { Protocol } from "./protocol.ts";
 import { type Bracket, underWriteLock, unmapRange } from "./syscalls/common.ts";
 import { insertNew } from "./syscalls/mmap.ts";
@@ -13,7 +13,7 @@ const HEAP_FLAGS = VM.READ | VM.WRITE | VM.MAYREAD | VM.MAYWRITE | VM.MAYEXEC | 
  * Moves the break to `addr`; the result is the break afterwards, the old one if that was refused. Never throws
  * an MmError (kernel: brk).
  */
-export function* brkProtocol(mm: AddressSpace, addr: number): Protocol<number> {
+export function* brkProtocol(mm: Mm, addr: number): Protocol<number> {
   checkUnsigned("brk: addr", addr);
   return yield* underWriteLock(mm, function* (bracket) {
     try {
@@ -25,7 +25,7 @@ export function* brkProtocol(mm: AddressSpace, addr: number): Protocol<number> {
   });
 }
 
-function* moveBreak(mm: AddressSpace, addr: number, bracket: Bracket): Protocol<void> {
+function* moveBreak(mm: Mm, addr: number, bracket: Bracket): Protocol<void> {
   const { startBrk, brkValue } = mm;
   if (addr < startBrk || addr > TASK_SIZE) return;
   const from = pageAlign(brkValue);
@@ -42,7 +42,7 @@ function* moveBreak(mm: AddressSpace, addr: number, bracket: Bracket): Protocol<
   mm.setBreak(startBrk, addr);
 }
 
-function* growBreak(mm: AddressSpace, start: number, end: number): Protocol<void> {
+function* growBreak(mm: Mm, start: number, end: number): Protocol<void> {
   if (mm.mapCount > mm.maxMapCount) throw new MmError("ENOMEM", "brk: above max_map_count");
   const pgoff = start / PAGE_SIZE;
   const range = { start, end, pgoff, vmFlags: HEAP_FLAGS, file: 0, name: 0, anonVma: 0, anonChain: 0 };

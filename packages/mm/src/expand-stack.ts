@@ -1,7 +1,7 @@
-import type { AddressSpace } from "./address-space.ts";
 import { MmError } from "./errors.ts";
 import { PAGE_SIZE, VM, VM_ACCESS } from "./flags.ts";
 import { expandVma } from "./merge.ts";
+import type { Mm } from "./mm.ts";
 import { type Protocol, release } from "./protocol.ts";
 import type { Vma } from "./vma.ts";
 
@@ -14,7 +14,7 @@ const STACK_LIMIT = 8 * 1024 * 1024;
  *
  * @returns the VMA that covers `page` now, or `undefined` (kernel: lock_mm_and_find_vma, expand_stack_locked)
  */
-export function* growStackDown(mm: AddressSpace, page: number): Protocol<Vma | undefined> {
+export function* growStackDown(mm: Mm, page: number): Protocol<Vma | undefined> {
   if (growableAbove(mm, page) === undefined) return undefined;
   yield* release(mm.mmapLock, "read");
   yield* mm.design.writeLock(mm);
@@ -23,13 +23,13 @@ export function* growStackDown(mm: AddressSpace, page: number): Protocol<Vma | u
   return vma;
 }
 
-function growableAbove(mm: AddressSpace, page: number): Vma | undefined {
+function growableAbove(mm: Mm, page: number): Vma | undefined {
   const vma = mm.tree.find(page);
   if (vma === undefined || (vma.vmFlags & VM.GROWSDOWN) === 0) return undefined;
   return vma.vmEnd - page > STACK_LIMIT ? undefined : vma;
 }
 
-function* growLocked(mm: AddressSpace, page: number): Protocol<Vma | undefined> {
+function* growLocked(mm: Mm, page: number): Protocol<Vma | undefined> {
   const vma = growableAbove(mm, page);
   if (vma === undefined || page < mm.mmapMinAddr) return undefined;
   const prev = mm.tree.prev(vma.vmStart);

@@ -3,98 +3,27 @@
  * hands it to {@link handleMmFault}; what it cannot do without mmap_lock ends in {@link faultUnderMmapLock}, the
  * road that always leads somewhere.
  */
-import type { AddressSpace } from "./address-space.ts";
+
 import { prepareAnonVma } from "./anon-vma.ts";
 import { MmError } from "./errors.ts";
 import { growStackDown } from "./expand-stack.ts";
+import {
+  type FaultAccess,
+  type FaultCounters,
+  type FaultOptions,
+  type FaultOutcome,
+  type FaultPath,
+  type FaultReason,
+  type FaultRequest,
+  type FaultResult,
+  newFaultCounters,
+} from "./fault-types.ts";
 import { pageFloor, VM, VM_ACCESS } from "./flags.ts";
+import type { Mm } from "./mm.ts";
 import { allocTables, describePte, isTableDead, pteWord, tableLock } from "./page-table.ts";
 import { acquire, type Protocol, release, step, tryAcquire, work } from "./protocol.ts";
 import { type PtePlan, planPte } from "./pte-plan.ts";
 import type { Vma } from "./vma.ts";
-
-/** What the instruction wanted to do. */
-export type FaultAccess = "read" | "write" | "exec";
-
-/** How it ended: the access can be repeated, or the signal (`OOM`: no memory for a page table). */
-export type FaultOutcome = "ok" | "SIGSEGV" | "SIGBUS" | "OOM";
-
-/** Which road resolved it. */
-export type FaultPath = "vma-lock" | "mmap-lock" | "speculative" | "rcu";
-
-/** Why a fault left the road it was on; the empty string: it did not. */
-export type FaultReason =
-  | ""
-  | "kernel-mode"
-  | "no-vma"
-  | "write-locked"
-  | "lock-busy"
-  | "retest"
-  | "out-of-range"
-  | "no-access"
-  | "anon-vma"
-  | "no-map-pages"
-  | "io"
-  | "no-page-table"
-  | "changed";
-
-/** The checks of the lock-free designs, by what they look at. */
-export type FaultCheck = "hint" | "retest" | "detached" | "range" | "recheck";
-
-/** Circumstances of a fault, and switches for experiments. */
-export interface FaultOptions {
-  /** Getting the page takes this long, slept with the VMA pinned, as page reclaim does. Default 0. */
-  readonly sleepNs?: number;
-  /** The page is on disk: the first attempt drops its lock, sleeps this long and comes back. Default 0. */
-  readonly ioNs?: number;
-  /** From kernel code: goes to mmap_lock at once. Default false. */
-  readonly kernelMode?: boolean;
-  /** Checks to leave out, to see what breaks. `hint`, `retest`, `detached`, `range`: VMA lock; `recheck`: others. */
-  readonly withoutChecks?: Partial<Record<FaultCheck, boolean>>;
-}
-
-/** Events as /proc/vmstat counts them, with `mmapLock`: faults that took mmap_lock at some time. */
-export interface FaultCounters {
-  /** Resolved without mmap_lock, signals included. */
-  success: number;
-  /** The VMA could not be pinned. */
-  abort: number;
-  /** It was pinned, but the fault came back and took mmap_lock. */
-  retry: number;
-  /** The VMA was detached meanwhile, the walk was repeated. */
-  miss: number;
-  mmapLock: number;
-}
-
-/** What a fault comes to. */
-export interface FaultResult {
-  readonly outcome: FaultOutcome;
-  readonly path: FaultPath;
-  /** How often it began again. */
-  readonly retries: number;
-  /** Why it left the fast road. */
-  readonly reason: FaultReason;
-  /** What this fault has counted. */
-  readonly counters: FaultCounters;
-}
-
-/** One fault on its way. */
-export interface FaultRequest {
-  /** First byte of the page. */
-  readonly page: number;
-  readonly access: FaultAccess;
-  readonly options: FaultOptions;
-  readonly counters: FaultCounters;
-  reason: FaultReason;
-  retries: number;
-  /** The slow part is behind us: the second attempt must get through. */
-  tried: boolean;
-}
-
-/** All zero. */
-export function newFaultCounters(): FaultCounters {
-  return { success: 0, abort: 0, retry: 0, miss: 0, mmapLock: 0 };
-}
 
 /** @throws RangeError if the address is no byte of the user address space */
 export function faultRequest(address: number, access: FaultAccess, options: FaultOptions): FaultRequest {
@@ -107,7 +36,7 @@ export function faultRequest(address: number, access: FaultAccess, options: Faul
 
 /** Ends a fault: adds what it has counted to the address space's counters of this agent. */
 export function finishFault(
-  mm: AddressSpace,
+  mm: Mm,
   request: FaultRequest,
   path: FaultPath,
   outcome: FaultOutcome,
@@ -139,12 +68,7 @@ export type Handled = Exclude<FaultOutcome, "SIGSEGV"> | "retry";
  * Makes the page present. The VMA is pinned by `pin` and covers the page. Allocates with the lock in hand but
  * outside the page-table lock, takes that, looks again, installs or discards (kernel: handle_mm_fault).
  */
-export function* handleMmFault(
-  mm: AddressSpace,
-  vma: Vma,
-  request: FaultRequest,
-  pin: Pin,
-): Protocol<Handled> {
+export function* handleMmFault(mm: Mm, vma: Vma, request: FaultRequest, pin: Pin): Protocol<Handled> {
   yield* work("walk-page-table");
   const table = yield* tableFor(mm, request.page);
   if (table === 0) return "OOM";
@@ -168,7 +92,7 @@ export function* handleMmFault(
   return yield* installPte(mm, table, request.page, orig, pte);
 }
 
-function* tableFor(mm: AddressSpace, page: number): Protocol<number> {
+function* tableFor(mm: Mm, page: number): Protocol<number> {
   try {
     return yield* allocTables(mm, page);
   } catch (error) {
@@ -178,7 +102,7 @@ function* tableFor(mm: AddressSpace, page: number): Protocol<number> {
 }
 
 /** Whether the mapping's driver can map cached pages without mmap_lock (kernel: vmf_can_call_fault). */
-function hasMapPages(mm: AddressSpace, vma: Vma): boolean {
+function hasMapPages(mm: Mm, vma: Vma): boolean {
   return mm.files.get(vma.file)?.mapPages !== false;
 }
 
@@ -197,7 +121,7 @@ function* retry(request: FaultRequest, pin: Pin, reason: FaultReason): Protocol<
  * Gives `vma` its anon_vma. That looks at the neighbours, which a VMA lock does not protect: mmap_lock is needed,
  * and may only be tried for, since its writer may be waiting for our VMA (kernel: __vmf_anon_prepare).
  */
-function* attachAnonVma(mm: AddressSpace, vma: Vma, pin: Pin): Protocol<boolean> {
+function* attachAnonVma(mm: Mm, vma: Vma, pin: Pin): Protocol<boolean> {
   if (pin.lock === "vma" && !(yield* tryAcquire(mm.mmapLock, "read"))) return false;
   yield* acquire(mm.pageTableLock, "write");
   prepareAnonVma(mm, vma);
@@ -207,7 +131,7 @@ function* attachAnonVma(mm: AddressSpace, vma: Vma, pin: Pin): Protocol<boolean>
 }
 
 /** Gets a page and fills it; the result is the PTE to install. */
-export function* makePage(mm: AddressSpace, plan: PtePlan, options: FaultOptions): Protocol<number> {
+export function* makePage(mm: Mm, plan: PtePlan, options: FaultOptions): Protocol<number> {
   const { sleepNs = 0 } = options;
   if (sleepNs > 0) yield { op: "sleep", what: "memory for the page", ns: sleepNs };
   if (plan.fill === undefined) return plan.pte;
@@ -219,13 +143,7 @@ export function* makePage(mm: AddressSpace, plan: PtePlan, options: FaultOptions
 }
 
 /** Takes the page-table lock and installs, unless somebody else was faster: then what we have is discarded. */
-function* installPte(
-  mm: AddressSpace,
-  table: number,
-  page: number,
-  orig: number,
-  pte: number,
-): Protocol<"ok"> {
+function* installPte(mm: Mm, table: number, page: number, orig: number, pte: number): Protocol<"ok"> {
   const lock = tableLock(mm.arena, table);
   yield* acquire(lock, "write");
   const word = pteWord(table, page);
@@ -242,7 +160,7 @@ function* installPte(
  * what it takes. Comes back at most once (kernel: lock_mm_and_find_vma and what follows it).
  */
 export function* faultUnderMmapLock(
-  mm: AddressSpace,
+  mm: Mm,
   request: FaultRequest,
   reason: FaultReason,
 ): Protocol<FaultResult> {

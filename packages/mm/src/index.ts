@@ -2,12 +2,10 @@ export {
   AddressSpace,
   type AddressSpaceHandle,
   type AddressSpaceOptions,
-  type Layout,
   type RawVma,
 } from "./address-space.ts";
 export { type AnonState, prepareAnonVma } from "./anon-vma.ts";
 export { brkProtocol } from "./brk.ts";
-export type { Design, DesignName } from "./designs/design.ts";
 export { designNamed, designs } from "./designs/index.ts";
 export { mmapLockDesign } from "./designs/mmap-lock.ts";
 export { lockVmaUnderRcu, perVmaLockDesign, vmaEndRead } from "./designs/per-vma-lock.ts";
@@ -30,18 +28,17 @@ export { RcuModel } from "./executors/rcu-model.ts";
 export { type StepEvent, StepsExecutor, type StepsOptions, type ThreadState } from "./executors/steps.ts";
 export { runThreads } from "./executors/threads.ts";
 export { type TimedEvent, TimedExecutor, type TimedOptions, type TimedThread } from "./executors/timed.ts";
-export {
-  type FaultAccess,
-  type FaultCheck,
-  type FaultCounters,
-  type FaultOptions,
-  type FaultOutcome,
-  type FaultPath,
-  type FaultReason,
-  type FaultRequest,
-  type FaultResult,
-  faultRequest,
-} from "./fault.ts";
+export { faultRequest } from "./fault.ts";
+export type {
+  FaultAccess,
+  FaultCheck,
+  FaultCounters,
+  FaultOptions,
+  FaultOutcome,
+  FaultPath,
+  FaultReason,
+  FaultResult,
+} from "./fault-types.ts";
 export { FileTable, type FileTableHandle, type OpenFile, type OpenFileOptions } from "./file-table.ts";
 export {
   MAP,
@@ -59,7 +56,7 @@ export {
   vmFlagsOfPerms,
 } from "./flags.ts";
 export { expandVma, mergeExisting, mergeNew, modifyVma, type NewRange, shrinkVma } from "./merge.ts";
-export type { PageOps } from "./page-ops.ts";
+export { type Design, type DesignName, type Layout, Mm, type PageOps } from "./mm.ts";
 export {
   countPages,
   describePte,

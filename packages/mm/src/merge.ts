@@ -5,9 +5,10 @@
  * fail, and it comes first: after it bounds, anon_vma and the removed VMAs follow without a yield between, so
  * no other CPU sees a half. All VMAs concerned are write-locked before (design.vmaStartWrite).
  */
-import type { AddressSpace } from "./address-space.ts";
+
 import { type AnonState, anonCompatible, anonJoins, dupAnonVma } from "./anon-vma.ts";
 import { PAGE_SIZE, VM, VM_IGNORE_MERGE, VM_SPECIAL } from "./flags.ts";
+import type { Mm } from "./mm.ts";
 import type { Protocol } from "./protocol.ts";
 import { splitVma } from "./split.ts";
 import { beginStore, endStore } from "./store.ts";
@@ -49,7 +50,7 @@ function joinsBefore(next: Vma | undefined, start: number, end: number, range: A
  * @returns the VMA that covers the range, or `undefined` if none joins and the caller must insert one
  * @throws MmError ENOMEM, with nothing changed
  */
-export function* mergeNew(mm: AddressSpace, range: NewRange): Protocol<Vma | undefined> {
+export function* mergeNew(mm: Mm, range: NewRange): Protocol<Vma | undefined> {
   if ((range.vmFlags & VM_SPECIAL) !== 0) return undefined;
   const { start, end } = range;
   const prev = mm.tree.prev(start);
@@ -78,7 +79,7 @@ export function* mergeNew(mm: AddressSpace, range: NewRange): Protocol<Vma | und
  * @throws MmError ENOMEM, with nothing changed
  */
 export function* mergeExisting(
-  mm: AddressSpace,
+  mm: Mm,
   vma: Vma,
   start: number,
   end: number,
@@ -112,7 +113,7 @@ export function* mergeExisting(
 }
 
 /** Makes `vma` cover `[start, end)`, which contains it; a next VMA it reaches over is swallowed. */
-export function* expandVma(mm: AddressSpace, vma: Vma, start: number, end: number): Protocol<void> {
+export function* expandVma(mm: Mm, vma: Vma, start: number, end: number): Protocol<void> {
   const next = mm.tree.intersection(vma.vmEnd, end);
   const pgoff = vma.pgoffAt(start);
   const removed = next === undefined ? [] : [next];
@@ -120,7 +121,7 @@ export function* expandVma(mm: AddressSpace, vma: Vma, start: number, end: numbe
 }
 
 /** Cuts `vma` down to `[start, end)`; the caller has removed the pages of the rest. */
-export function* shrinkVma(mm: AddressSpace, vma: Vma, start: number, end: number): Protocol<void> {
+export function* shrinkVma(mm: Mm, vma: Vma, start: number, end: number): Protocol<void> {
   yield* mm.design.vmaStartWrite(mm, vma);
   yield* beginStore(mm);
   try {
@@ -138,13 +139,7 @@ export function* shrinkVma(mm: AddressSpace, vma: Vma, start: number, end: numbe
  *
  * @throws MmError ENOMEM at max_map_count or without memory; a first split may have been done
  */
-export function* modifyVma(
-  mm: AddressSpace,
-  vma: Vma,
-  start: number,
-  end: number,
-  vmFlags: number,
-): Protocol<Vma> {
+export function* modifyVma(mm: Mm, vma: Vma, start: number, end: number, vmFlags: number): Protocol<Vma> {
   const joined = yield* mergeExisting(mm, vma, start, end, vmFlags);
   if (joined !== undefined) return joined;
   if (vma.vmStart < start) yield* splitVma(mm, vma, start, "below");
@@ -163,7 +158,7 @@ interface Join {
   readonly cut?: Vma;
 }
 
-function* join(mm: AddressSpace, survivor: Vma, plan: Join): Protocol<void> {
+function* join(mm: Mm, survivor: Vma, plan: Join): Protocol<void> {
   const { removed, cut } = plan;
   yield* mm.design.vmaStartWrite(mm, survivor);
   if (cut !== undefined) yield* mm.design.vmaStartWrite(mm, cut);
@@ -180,7 +175,7 @@ function* join(mm: AddressSpace, survivor: Vma, plan: Join): Protocol<void> {
   }
 }
 
-function storeJoined(mm: AddressSpace, survivor: Vma, plan: Join): void {
+function storeJoined(mm: Mm, survivor: Vma, plan: Join): void {
   const { start, end, removed, cut } = plan;
   mm.tree.store(start, end, survivor);
   if (cut !== undefined) {

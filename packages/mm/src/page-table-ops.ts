@@ -2,9 +2,9 @@
  * What the system calls do to page tables. All of it runs under mmap_lock (for writing, or downgraded), with the
  * VMAs concerned write-locked or out of the tree; every table is changed under its own lock.
  */
-import type { AddressSpace } from "./address-space.ts";
+
 import { VM, VM_ACCESS } from "./flags.ts";
-import type { PageOps } from "./page-ops.ts";
+import type { Mm, PageOps } from "./mm.ts";
 import {
   allocTables,
   changePtes,
@@ -22,10 +22,10 @@ import type { Vma } from "./vma.ts";
 
 /** The page tables of `page-table.ts` as the system calls see them. */
 export const pageTableOps: PageOps = {
-  *zap(mm: AddressSpace, start: number, end: number): Protocol<void> {
+  *zap(mm: Mm, start: number, end: number): Protocol<void> {
     yield* changePtes(mm, start, end, () => 0);
   },
-  *freeTables(mm: AddressSpace, start: number, end: number, floor: number, ceiling: number): Protocol<void> {
+  *freeTables(mm: Mm, start: number, end: number, floor: number, ceiling: number): Protocol<void> {
     if (Atomics.load(mm.arena.i32, mm.pgdWord) === 0) return;
     yield* acquire(mm.pageTableLock, "write");
     const unlinked = unlinkTables(mm, start, end, floor, ceiling);
@@ -37,13 +37,13 @@ export const pageTableOps: PageOps = {
     };
     yield { op: "rcu-defer", bytes: unlinked.length * TABLE_BYTES, free };
   },
-  *protect(mm: AddressSpace, vma: Vma, start: number, end: number): Protocol<void> {
+  *protect(mm: Mm, vma: Vma, start: number, end: number): Protocol<void> {
     const drop = (vma.vmFlags & VM.WRITE) === 0 ? PTE.WRITE : 0;
     const none = (vma.vmFlags & VM_ACCESS) === 0 ? PTE.NONE : 0;
     // Write access is not given here: the next write fault decides whether the page must be copied.
     yield* changePtes(mm, start, end, (pte) => (pte & ~(drop | PTE.NONE)) | none);
   },
-  *move(mm: AddressSpace, from: number, to: number, length: number): Protocol<void> {
+  *move(mm: Mm, from: number, to: number, length: number): Protocol<void> {
     for (const { address } of [...mappedPages(mm, from, from + length)]) {
       const source = walkTables(mm, address);
       const target = yield* allocTables(mm, address - from + to);
@@ -54,7 +54,7 @@ export const pageTableOps: PageOps = {
       for (const lock of locks.toReversed()) yield* release(lock, "write");
     }
   },
-  *copy(mm: AddressSpace, child: AddressSpace, vma: Vma): Protocol<void> {
+  *copy(mm: Mm, child: Mm, vma: Vma): Protocol<void> {
     // Without an anon_vma there is nothing that the child could not fault in again by itself.
     if (vma.anonVma === 0) return;
     const shared = (vma.vmFlags & VM.SHARED) !== 0;

@@ -19,9 +19,9 @@
  * Atomics.load of that slot: a walker never sees an entry older than the table.
  */
 import type { Arena, SlabCache } from "@faultline/arena";
-import type { AddressSpace } from "./address-space.ts";
 import { orNoMemory } from "./errors.ts";
 import { PAGE_SIZE, VM } from "./flags.ts";
+import type { Mm } from "./mm.ts";
 import { acquire, type LockRef, type Protocol, release, step, work } from "./protocol.ts";
 import type { Vma } from "./vma.ts";
 
@@ -122,7 +122,7 @@ function loadTable(arena: Arena, slot: number): number {
 }
 
 /** The last-level table of `address`, 0 if there is none. Without locks; see the head of the file. */
-export function walkTables(mm: AddressSpace, address: number): number {
+export function walkTables(mm: Mm, address: number): number {
   const page = Math.floor(address / PAGE_SIZE);
   let slot = mm.pgdWord;
   for (let level = TOP; ; level--) {
@@ -133,7 +133,7 @@ export function walkTables(mm: AddressSpace, address: number): number {
 }
 
 /** The PTE of `address`, 0 if none; read without a lock. */
-export function readPte(mm: AddressSpace, address: number): number {
+export function readPte(mm: Mm, address: number): number {
   const table = walkTables(mm, address);
   return table === 0 ? 0 : Atomics.load(mm.arena.i32, pteWord(table, address));
 }
@@ -145,11 +145,7 @@ export function readPte(mm: AddressSpace, address: number): number {
  * @returns the word of the table, 0 if `mayLink` refused
  * @throws MmError ENOMEM; levels made by then stay (kernel: __pte_alloc and those above it)
  */
-export function* allocTables(
-  mm: AddressSpace,
-  address: number,
-  mayLink: () => boolean = () => true,
-): Protocol<number> {
+export function* allocTables(mm: Mm, address: number, mayLink: () => boolean = () => true): Protocol<number> {
   const page = Math.floor(address / PAGE_SIZE);
   let parent = 0;
   let slot = mm.pgdWord;
@@ -170,7 +166,7 @@ interface Link {
   readonly mayLink: () => boolean;
 }
 
-function* linkTable(mm: AddressSpace, link: Link): Protocol<number> {
+function* linkTable(mm: Mm, link: Link): Protocol<number> {
   yield* work("alloc-page-table");
   const fresh = newTable(mm.arena, link.level, link.page);
   yield* acquire(mm.pageTableLock, "write");
@@ -203,7 +199,7 @@ interface TablePart {
 }
 
 /** The first last-level table with a page of `[page, end)`, missing ones skipped. */
-function nextPart(mm: AddressSpace, page: number, end: number): TablePart | undefined {
+function nextPart(mm: Mm, page: number, end: number): TablePart | undefined {
   let at = page;
   descend: while (at < end) {
     let slot = mm.pgdWord;
@@ -223,7 +219,7 @@ function nextPart(mm: AddressSpace, page: number, end: number): TablePart | unde
 }
 
 /** Every last-level table with a page of the byte range `[start, end)`. */
-export function* tableParts(mm: AddressSpace, start: number, end: number): Generator<TablePart> {
+export function* tableParts(mm: Mm, start: number, end: number): Generator<TablePart> {
   const last = Math.ceil(end / PAGE_SIZE);
   let part = nextPart(mm, Math.floor(start / PAGE_SIZE), last);
   while (part !== undefined) {
@@ -238,7 +234,7 @@ export function* tableParts(mm: AddressSpace, start: number, end: number): Gener
  * @returns how many have changed
  */
 export function* changePtes(
-  mm: AddressSpace,
+  mm: Mm,
   start: number,
   end: number,
   change: (pte: number, address: number) => number,
@@ -264,13 +260,7 @@ export function* changePtes(
 }
 
 /** Unlinks the tables whose whole range lies in `[floor, ceiling)`; the result is for freeing after a grace period. */
-export function unlinkTables(
-  mm: AddressSpace,
-  start: number,
-  end: number,
-  floor: number,
-  ceiling: number,
-): number[] {
+export function unlinkTables(mm: Mm, start: number, end: number, floor: number, ceiling: number): number[] {
   const unlinked: number[] = [];
   const range = { start: start / PAGE_SIZE, end: end / PAGE_SIZE, floor: floor / PAGE_SIZE, ceiling };
   unlinkBelow(mm.arena, mm.pgdWord, TOP, { ...range, ceiling: ceiling / PAGE_SIZE }, unlinked);
@@ -302,11 +292,7 @@ function unlinkBelow(arena: Arena, slot: number, level: number, range: PageRange
 }
 
 /** All mapped pages of `[start, end)` in order of address. */
-export function* mappedPages(
-  mm: AddressSpace,
-  start = 0,
-  end: number = SPAN[4]! * PAGE_SIZE,
-): Generator<MappedPage> {
+export function* mappedPages(mm: Mm, start = 0, end: number = SPAN[4]! * PAGE_SIZE): Generator<MappedPage> {
   for (const part of tableParts(mm, start, end)) {
     for (let page = part.first; page < part.end; page++) {
       const pte = mm.arena.i32[slotOf(part.table, page, 0)]!;
@@ -316,7 +302,7 @@ export function* mappedPages(
 }
 
 /** Counts pages by kind and the tables that hold them. */
-export function countPages(mm: AddressSpace): PageCounts {
+export function countPages(mm: Mm): PageCounts {
   const counts = { anon: 0, file: 0, zero: 0, tables: countTables(mm.arena, mm.pgdWord, TOP) };
   for (const { pte } of mappedPages(mm)) {
     if ((pte & PTE.ZERO) !== 0) counts.zero++;
@@ -337,7 +323,7 @@ function countTables(arena: Arena, slot: number, level: number): number {
 }
 
 /** What is wrong with the page tables: pages in no mapping, or with rights their mapping does not give. */
-export function pageViolations(mm: AddressSpace): string[] {
+export function pageViolations(mm: Mm): string[] {
   const violations: string[] = [];
   for (const { address, pte } of mappedPages(mm)) {
     const why = violationOf(mm.tree.at(address), pte);

@@ -2,9 +2,10 @@
  * What a fault has to install, decided from the mapping and from the PTE as it is (kernel: handle_pte_fault and
  * below it). Deciding takes no lock and changes nothing; the PTE is looked at again before the plan is carried out.
  */
-import type { AddressSpace } from "./address-space.ts";
-import type { FaultRequest } from "./fault.ts";
+
+import type { FaultRequest } from "./fault-types.ts";
 import { VM } from "./flags.ts";
+import type { Mm } from "./mm.ts";
 import { makePte, PTE } from "./page-table.ts";
 import type { WorkKind } from "./protocol.ts";
 import type { VmaInfo } from "./vma.ts";
@@ -39,7 +40,7 @@ function newPage(fill: WorkKind, fromFile: boolean): PtePlan {
 
 /** The plan for `request` where the PTE is `orig`; `spurious`: there is nothing to do. */
 export function planPte(
-  mm: AddressSpace,
+  mm: Mm,
   vma: PlanSource,
   request: FaultRequest,
   orig: number,

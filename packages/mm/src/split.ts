@@ -1,5 +1,5 @@
-import type { AddressSpace } from "./address-space.ts";
 import { MmError } from "./errors.ts";
+import type { Mm } from "./mm.ts";
 import { type Protocol, work } from "./protocol.ts";
 import { beginStore, endStore } from "./store.ts";
 import { Vma } from "./vma.ts";
@@ -11,19 +11,14 @@ import { Vma } from "./vma.ts";
  * @returns the new object
  * @throws MmError ENOMEM at max_map_count or without memory; nothing has changed (kernel: split_vma)
  */
-export function* splitVma(
-  mm: AddressSpace,
-  vma: Vma,
-  address: number,
-  half: "below" | "above",
-): Protocol<Vma> {
+export function* splitVma(mm: Mm, vma: Vma, address: number, half: "below" | "above"): Protocol<Vma> {
   if (mm.mapCount >= mm.maxMapCount) throw new MmError("ENOMEM", `split at max_map_count ${mm.maxMapCount}`);
   return yield* splitVmaUnchecked(mm, vma, address, half);
 }
 
 /** {@link splitVma} without the limit: munmap may exceed it for a moment (kernel: __split_vma). */
 export function* splitVmaUnchecked(
-  mm: AddressSpace,
+  mm: Mm,
   vma: Vma,
   address: number,
   half: "below" | "above",

@@ -1,4 +1,4 @@
-import type { AddressSpace } from "./address-space.ts";
+import type { Mm } from "./mm.ts";
 import { acquire, type Protocol, release, work } from "./protocol.ts";
 
 /**
@@ -6,12 +6,12 @@ import { acquire, type Protocol, release, work } from "./protocol.ts";
  * concerns, is not interrupted. Under designs whose tree has a spinlock it is taken here, and nothing in between
  * may sleep.
  */
-export function* beginStore(mm: AddressSpace): Protocol<void> {
+export function* beginStore(mm: Mm): Protocol<void> {
   yield* work("store-tree");
   if (mm.design.locksTree === true) yield* acquire(mm.treeLock, "write");
 }
 
 /** Ends what {@link beginStore} began; in a `finally`, for the store can fail. */
-export function* endStore(mm: AddressSpace): Protocol<void> {
+export function* endStore(mm: Mm): Protocol<void> {
   if (mm.design.locksTree === true) yield* release(mm.treeLock, "write");
 }

@@ -1,4 +1,4 @@
-import type { Design, DesignName } from "./design.ts";
+import type { Design, DesignName } from "../mm.ts";
 import { mmapLockDesign } from "./mmap-lock.ts";
 import { perVmaLockDesign } from "./per-vma-lock.ts";
 import { rcuvmPureDesign } from "./rcuvm-pure.ts";

@@ -1,14 +1,8 @@
-import type { AddressSpace } from "../address-space.ts";
-import {
-  type FaultAccess,
-  type FaultOptions,
-  type FaultResult,
-  faultRequest,
-  faultUnderMmapLock,
-} from "../fault.ts";
+import { faultRequest, faultUnderMmapLock } from "../fault.ts";
+import type { FaultAccess, FaultOptions, FaultResult } from "../fault-types.ts";
+import type { Design, Mm } from "../mm.ts";
 import { type Protocol, work } from "../protocol.ts";
 import type { Vma } from "../vma.ts";
-import type { Design } from "./design.ts";
 import { mmapWriteSection } from "./mmap-write.ts";
 
 /*
@@ -25,15 +19,10 @@ export const mmapLockDesign: Design = {
   *vmaStartWrite(): Protocol<void> {},
   *vmaDetach(): Protocol<void> {},
   // biome-ignore lint/correctness/useYield: there is nothing to wait for
-  *vmaFree(mm: AddressSpace, vma: Vma): Protocol<void> {
+  *vmaFree(mm: Mm, vma: Vma): Protocol<void> {
     mm.releaseVma(vma);
   },
-  *fault(
-    mm: AddressSpace,
-    address: number,
-    access: FaultAccess,
-    options: FaultOptions = {},
-  ): Protocol<FaultResult> {
+  *fault(mm: Mm, address: number, access: FaultAccess, options: FaultOptions = {}): Protocol<FaultResult> {
     yield* work("fault-entry");
     return yield* faultUnderMmapLock(mm, faultRequest(address, access, options), "");
   },

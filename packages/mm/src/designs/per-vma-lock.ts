@@ -14,13 +14,8 @@
  *   detached  the VMA was unmapped after the walk and the writer is gone (R6); a successor may be in the tree
  *   range     the VMA was split, shrunk or moved meanwhile and no longer covers the address (R10)
  */
-import type { AddressSpace } from "../address-space.ts";
+
 import {
-  type FaultAccess,
-  type FaultOptions,
-  type FaultReason,
-  type FaultRequest,
-  type FaultResult,
   faultRequest,
   faultUnderMmapLock,
   finishFault,
@@ -28,13 +23,14 @@ import {
   isAllowed,
   type Pin,
 } from "../fault.ts";
+import type { FaultAccess, FaultOptions, FaultReason, FaultRequest, FaultResult } from "../fault-types.ts";
+import type { Design, Mm } from "../mm.ts";
 import { acquire, type Protocol, release, step, touch, tryAcquire, work } from "../protocol.ts";
 import type { Vma } from "../vma.ts";
-import type { Design } from "./design.ts";
 import { freeAfterGracePeriod, mmapWriteSection } from "./mmap-write.ts";
 
 /** Stamps `vma` as locked until the write section ends, after the faults inside have left (kernel: vma_start_write). */
-export function* stampVma(mm: AddressSpace, vma: Vma): Protocol<void> {
+export function* stampVma(mm: Mm, vma: Vma): Protocol<void> {
   const seq = mm.mmLockSeq;
   if (vma.vmLockSeq === seq) return;
   yield* acquire(vma.lock, "write");
@@ -53,7 +49,7 @@ export function* vmaEndRead(vma: Vma): Protocol<void> {
  * Finds the VMA of the faulting page and locks it for reading, without mmap_lock. What went wrong otherwise is in
  * `request.reason`, and counted as an abort (kernel: lock_vma_under_rcu).
  */
-export function* lockVmaUnderRcu(mm: AddressSpace, request: FaultRequest): Protocol<Vma | undefined> {
+export function* lockVmaUnderRcu(mm: Mm, request: FaultRequest): Protocol<Vma | undefined> {
   const without = request.options.withoutChecks ?? {};
   yield* step("1 enter an RCU section");
   yield { op: "rcu-lock" };
@@ -107,14 +103,10 @@ function* abort(request: FaultRequest, reason: FaultReason, locked?: Vma): Proto
 }
 
 /** A way to find a VMA and lock it for reading. */
-export type VmaLocker = (mm: AddressSpace, request: FaultRequest) => Protocol<Vma | undefined>;
+export type VmaLocker = (mm: Mm, request: FaultRequest) => Protocol<Vma | undefined>;
 
 /** A fault under a VMA lock that `locker` gets, with mmap_lock to fall back on (kernel: do_user_addr_fault). */
-export function* faultUnderVmaLock(
-  mm: AddressSpace,
-  request: FaultRequest,
-  locker: VmaLocker,
-): Protocol<FaultResult> {
+export function* faultUnderVmaLock(mm: Mm, request: FaultRequest, locker: VmaLocker): Protocol<FaultResult> {
   yield* work("fault-entry");
   if (request.options.kernelMode === true) return yield* faultUnderMmapLock(mm, request, "kernel-mode");
   const vma = yield* locker(mm, request);
@@ -145,12 +137,7 @@ export const perVmaLockDesign: Design = {
     yield* step("detached");
   },
   vmaFree: freeAfterGracePeriod,
-  *fault(
-    mm: AddressSpace,
-    address: number,
-    access: FaultAccess,
-    options: FaultOptions = {},
-  ): Protocol<FaultResult> {
+  *fault(mm: Mm, address: number, access: FaultAccess, options: FaultOptions = {}): Protocol<FaultResult> {
     return yield* faultUnderVmaLock(mm, faultRequest(address, access, options), lockVmaUnderRcu);
   },
 };

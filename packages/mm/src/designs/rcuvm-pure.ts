@@ -10,30 +10,20 @@
  *
  * The published tree is a Bonsai tree; here it is the maple tree of all designs.
  */
-import type { AddressSpace } from "../address-space.ts";
+
 import { MmError } from "../errors.ts";
-import {
-  type FaultAccess,
-  type FaultOptions,
-  type FaultReason,
-  type FaultRequest,
-  type FaultResult,
-  faultRequest,
-  faultUnderMmapLock,
-  finishFault,
-  isAllowed,
-  makePage,
-} from "../fault.ts";
+import { faultRequest, faultUnderMmapLock, finishFault, isAllowed, makePage } from "../fault.ts";
+import type { FaultAccess, FaultOptions, FaultReason, FaultRequest, FaultResult } from "../fault-types.ts";
+import type { Design, Mm } from "../mm.ts";
 import { allocTables, describePte, readPte } from "../page-table.ts";
 import { type Protocol, step, touch, work } from "../protocol.ts";
 import { planPte } from "../pte-plan.ts";
 import type { Vma } from "../vma.ts";
-import type { Design } from "./design.ts";
 import { freeAfterGracePeriod, mmapWriteSection } from "./mmap-write.ts";
 import { copyVma, describeVma, installIfValid } from "./speculative.ts";
 
 /** One attempt, in an RCU section; the empty string: done. */
-function* attempt(mm: AddressSpace, request: FaultRequest): Protocol<FaultReason> {
+function* attempt(mm: Mm, request: FaultRequest): Protocol<FaultReason> {
   yield* step("1 walk the tree");
   yield* work("walk-tree");
   const vma = mm.tree.at(request.page);
@@ -65,11 +55,11 @@ function waitOf({ options }: FaultRequest): number {
 }
 
 /** The mark: neither removed nor changed since the stamp was read, nor being changed. */
-function isUnmarked(mm: AddressSpace, vma: Vma, stamp: number): boolean {
+function isUnmarked(mm: Mm, vma: Vma, stamp: number): boolean {
   return vma.isAttached && vma.vmLockSeq === stamp && stamp !== mm.mmLockSeq;
 }
 
-function* tableUnless(mm: AddressSpace, page: number, mayLink: () => boolean): Protocol<number> {
+function* tableUnless(mm: Mm, page: number, mayLink: () => boolean): Protocol<number> {
   try {
     return yield* allocTables(mm, page, mayLink);
   } catch (error) {
@@ -78,7 +68,7 @@ function* tableUnless(mm: AddressSpace, page: number, mayLink: () => boolean): P
   }
 }
 
-function* faultInRcuSection(mm: AddressSpace, request: FaultRequest): Protocol<FaultResult> {
+function* faultInRcuSection(mm: Mm, request: FaultRequest): Protocol<FaultResult> {
   for (;;) {
     yield { op: "rcu-lock" };
     const reason = yield* attempt(mm, request);
@@ -103,7 +93,7 @@ export const rcuvmPureDesign: Design = {
   name: "rcuvm-pure",
   title: "E: RCU only, mark re-checked under the page-table lock",
   ...mmapWriteSection,
-  *vmaStartWrite(mm: AddressSpace, vma: Vma): Protocol<void> {
+  *vmaStartWrite(mm: Mm, vma: Vma): Protocol<void> {
     const seq = mm.mmLockSeq;
     if (vma.vmLockSeq === seq) return;
     yield* touch("write", vma.line);
@@ -113,12 +103,7 @@ export const rcuvmPureDesign: Design = {
     yield* step("marked deleted");
   },
   vmaFree: freeAfterGracePeriod,
-  *fault(
-    mm: AddressSpace,
-    address: number,
-    access: FaultAccess,
-    options: FaultOptions = {},
-  ): Protocol<FaultResult> {
+  *fault(mm: Mm, address: number, access: FaultAccess, options: FaultOptions = {}): Protocol<FaultResult> {
     const request = faultRequest(address, access, options);
     yield* work("fault-entry");
     if (options.kernelMode === true) return yield* faultUnderMmapLock(mm, request, "kernel-mode");

@@ -3,9 +3,10 @@
  * decided by a check under the page-table lock. Whoever removes or changes mappings first makes the check fail and
  * then clears PTEs under the same lock; so a page is either installed before and cleared, or not installed.
  */
-import type { AddressSpace } from "../address-space.ts";
-import type { FaultReason } from "../fault.ts";
+
+import type { FaultReason } from "../fault-types.ts";
 import { PAGE_SIZE } from "../flags.ts";
+import type { Mm } from "../mm.ts";
 import { isTableDead, pteWord, tableLock, walkTables } from "../page-table.ts";
 import { acquire, type Protocol, release, step, work } from "../protocol.ts";
 import type { PlanSource } from "../pte-plan.ts";
@@ -46,7 +47,7 @@ export interface Speculation {
  *
  * @returns the empty string if the PTE is in place or somebody else has put one there, else why not
  */
-export function* installIfValid(mm: AddressSpace, speculation: Speculation): Protocol<FaultReason> {
+export function* installIfValid(mm: Mm, speculation: Speculation): Protocol<FaultReason> {
   const { page, orig, pte } = speculation;
   yield* work("walk-page-table");
   const table = walkTables(mm, page);
@@ -64,7 +65,7 @@ export function* installIfValid(mm: AddressSpace, speculation: Speculation): Pro
   return reason;
 }
 
-function verdict(mm: AddressSpace, table: number, speculation: Speculation): FaultReason {
+function verdict(mm: Mm, table: number, speculation: Speculation): FaultReason {
   if (isTableDead(mm.arena, table)) return "no-page-table";
   return speculation.isValid() ? "" : "changed";
 }

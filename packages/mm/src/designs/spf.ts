@@ -8,30 +8,20 @@
  * under the page-table lock, which orders it against the writer that clears PTEs. Taking that lock is an atomic
  * read-modify-write: no plain read of the VMA can move behind it.
  */
-import type { AddressSpace } from "../address-space.ts";
-import {
-  type FaultAccess,
-  type FaultOptions,
-  type FaultReason,
-  type FaultRequest,
-  type FaultResult,
-  faultRequest,
-  faultUnderMmapLock,
-  finishFault,
-  isAllowed,
-  makePage,
-} from "../fault.ts";
+
+import { faultRequest, faultUnderMmapLock, finishFault, isAllowed, makePage } from "../fault.ts";
+import type { FaultAccess, FaultOptions, FaultReason, FaultRequest, FaultResult } from "../fault-types.ts";
+import type { Design, Mm } from "../mm.ts";
 import { describePte, readPte } from "../page-table.ts";
 import { type Protocol, step, touch, work } from "../protocol.ts";
 import { type PtePlan, planPte } from "../pte-plan.ts";
-import type { Design } from "./design.ts";
 import { freeAfterGracePeriod, mmapWriteSection } from "./mmap-write.ts";
 import { copyVma, describeVma, installIfValid } from "./speculative.ts";
 
 /** What the look-up comes to: something to install, nothing to do (`""`), or a reason to give up. */
 type Lookup = { readonly orig: number; readonly plan: PtePlan } | FaultReason;
 
-function* lookUp(mm: AddressSpace, request: FaultRequest, seq: number): Protocol<Lookup> {
+function* lookUp(mm: Mm, request: FaultRequest, seq: number): Protocol<Lookup> {
   yield* step("2 walk the tree, copy the VMA");
   yield* work("walk-tree");
   const vma = mm.tree.at(request.page);
@@ -49,7 +39,7 @@ function* lookUp(mm: AddressSpace, request: FaultRequest, seq: number): Protocol
   return { orig, plan };
 }
 
-function* speculate(mm: AddressSpace, request: FaultRequest): Protocol<FaultReason> {
+function* speculate(mm: Mm, request: FaultRequest): Protocol<FaultReason> {
   const { options, page } = request;
   yield* touch("read", mm.seqLine);
   const seq = mm.mmLockSeq;
@@ -81,12 +71,7 @@ export const spfDesign: Design = {
     yield* step("detached");
   },
   vmaFree: freeAfterGracePeriod,
-  *fault(
-    mm: AddressSpace,
-    address: number,
-    access: FaultAccess,
-    options: FaultOptions = {},
-  ): Protocol<FaultResult> {
+  *fault(mm: Mm, address: number, access: FaultAccess, options: FaultOptions = {}): Protocol<FaultResult> {
     const request = faultRequest(address, access, options);
     yield* work("fault-entry");
     if (options.kernelMode === true) return yield* faultUnderMmapLock(mm, request, "kernel-mode");

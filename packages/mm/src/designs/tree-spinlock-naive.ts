@@ -6,21 +6,15 @@
  * and its writer waits for the reference. What is still needed is the re-test of design B, since a writer stamps
  * VMAs before it comes to the tree.
  */
-import type { AddressSpace } from "../address-space.ts";
-import {
-  type FaultAccess,
-  type FaultOptions,
-  type FaultReason,
-  type FaultRequest,
-  type FaultResult,
-  faultRequest,
-} from "../fault.ts";
+
+import { faultRequest } from "../fault.ts";
+import type { FaultAccess, FaultOptions, FaultReason, FaultRequest, FaultResult } from "../fault-types.ts";
+import type { Design, Mm } from "../mm.ts";
 import { acquire, type Protocol, release, step, touch, tryAcquire, work } from "../protocol.ts";
 import type { Vma } from "../vma.ts";
-import type { Design } from "./design.ts";
 import { faultUnderVmaLock, perVmaLockDesign } from "./per-vma-lock.ts";
 
-function* pinUnderTreeLock(mm: AddressSpace, request: FaultRequest): Protocol<Vma | undefined> {
+function* pinUnderTreeLock(mm: Mm, request: FaultRequest): Protocol<Vma | undefined> {
   yield* acquire(mm.treeLock, "write");
   yield* work("walk-tree");
   const vma = mm.tree.at(request.page);
@@ -32,7 +26,7 @@ function* pinUnderTreeLock(mm: AddressSpace, request: FaultRequest): Protocol<Vm
   return undefined;
 }
 
-function* pin(mm: AddressSpace, vma: Vma, request: FaultRequest): Protocol<FaultReason> {
+function* pin(mm: Mm, vma: Vma, request: FaultRequest): Protocol<FaultReason> {
   if (!(yield* tryAcquire(vma.lock, "read"))) return "lock-busy";
   if (request.options.withoutChecks?.retest === true) return "";
   yield* step("stamped with mm_lock_seq?");
@@ -48,12 +42,7 @@ export const treeSpinlockNaiveDesign: Design = {
   name: "tree-spinlock-naive",
   title: "a spinlock around the tree, taken by faults too",
   locksTree: true,
-  *fault(
-    mm: AddressSpace,
-    address: number,
-    access: FaultAccess,
-    options: FaultOptions = {},
-  ): Protocol<FaultResult> {
+  *fault(mm: Mm, address: number, access: FaultAccess, options: FaultOptions = {}): Protocol<FaultResult> {
     return yield* faultUnderVmaLock(mm, faultRequest(address, access, options), pinUnderTreeLock);
   },
 };

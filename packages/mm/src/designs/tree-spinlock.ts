@@ -6,10 +6,11 @@
  * What is not built: writers still exclude each other by mmap_lock. A spinlock around the tree does not keep two
  * munmaps of one range apart (mm-locking §12, item 3); that needs a lock on the range.
  */
-import type { AddressSpace } from "../address-space.ts";
-import { type FaultAccess, type FaultOptions, type FaultResult, faultRequest } from "../fault.ts";
+
+import { faultRequest } from "../fault.ts";
+import type { FaultAccess, FaultOptions, FaultResult } from "../fault-types.ts";
+import type { Design, Mm } from "../mm.ts";
 import type { Protocol } from "../protocol.ts";
-import type { Design } from "./design.ts";
 import { faultUnderVmaLock, lockVmaUnderRcu, perVmaLockDesign } from "./per-vma-lock.ts";
 
 /** A spinlock around the tree that faults never take. */
@@ -18,12 +19,7 @@ export const treeSpinlockDesign: Design = {
   name: "tree-spinlock",
   title: "G: a spinlock around the tree, VMA locks for the rest",
   locksTree: true,
-  *fault(
-    mm: AddressSpace,
-    address: number,
-    access: FaultAccess,
-    options: FaultOptions = {},
-  ): Protocol<FaultResult> {
+  *fault(mm: Mm, address: number, access: FaultAccess, options: FaultOptions = {}): Protocol<FaultResult> {
     return yield* faultUnderVmaLock(mm, faultRequest(address, access, options), lockVmaUnderRcu);
   },
 };

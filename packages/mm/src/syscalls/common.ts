@@ -2,9 +2,10 @@
  * What the calls share: the write bracket, and taking mappings out of a range in the order of mm-locking §6:
  * split at the edges, lock and detach, one store of nothing, downgrade, zap, unlink and free.
  */
-import type { AddressSpace } from "../address-space.ts";
+
 import { MmError } from "../errors.ts";
 import { VM } from "../flags.ts";
+import type { Mm } from "../mm.ts";
 import { type Protocol, step, work } from "../protocol.ts";
 import { splitVmaUnchecked } from "../split.ts";
 import { beginStore, endStore } from "../store.ts";
@@ -16,7 +17,7 @@ export interface Bracket {
 }
 
 /** Runs `body` in a write section of the design; the lock is dropped also when `body` throws. */
-export function* underWriteLock<T>(mm: AddressSpace, body: (bracket: Bracket) => Protocol<T>): Protocol<T> {
+export function* underWriteLock<T>(mm: Mm, body: (bracket: Bracket) => Protocol<T>): Protocol<T> {
   yield* work("syscall-entry");
   yield* mm.design.writeLock(mm);
   const bracket: Bracket = { downgraded: false };
@@ -29,7 +30,7 @@ export function* underWriteLock<T>(mm: AddressSpace, body: (bracket: Bracket) =>
 }
 
 /** Turns the write section into a read section: other readers may come in, writers not. */
-export function* downgradeBracket(mm: AddressSpace, bracket: Bracket): Protocol<void> {
+export function* downgradeBracket(mm: Mm, bracket: Bracket): Protocol<void> {
   yield* mm.design.writeDowngrade(mm);
   bracket.downgraded = true;
 }
@@ -40,7 +41,7 @@ export function* downgradeBracket(mm: AddressSpace, bracket: Bracket): Protocol<
  * @returns the VMAs, still in the tree
  * @throws MmError EPERM at a sealed VMA, ENOMEM; splits done by then stay (kernel: vms_gather_munmap_vmas)
  */
-export function* gatherVmas(mm: AddressSpace, start: number, end: number): Protocol<Vma[]> {
+export function* gatherVmas(mm: Mm, start: number, end: number): Protocol<Vma[]> {
   yield* work("walk-tree");
   const gathered: Vma[] = [];
   let vma = mm.tree.intersection(start, end);
@@ -66,14 +67,14 @@ function refuseSealed(vma: Vma): void {
 }
 
 /** The tree no longer leads to `vmas`: marks them, so that who has found one earlier notices. */
-export function* detachVmas(mm: AddressSpace, vmas: readonly Vma[]): Protocol<void> {
+export function* detachVmas(mm: Mm, vmas: readonly Vma[]): Protocol<void> {
   mm.mapCount -= vmas.length;
   for (const vma of vmas) vma.isAttached = false;
   for (const vma of vmas) yield* mm.design.vmaDetach(mm, vma);
 }
 
 /** Clears the page tables below `vmas` and flushes what CPUs remember of them. */
-export function* zapVmas(mm: AddressSpace, vmas: readonly Vma[]): Protocol<void> {
+export function* zapVmas(mm: Mm, vmas: readonly Vma[]): Protocol<void> {
   let pages = 0;
   for (const vma of vmas) {
     pages += vma.pages;
@@ -86,7 +87,7 @@ export function* zapVmas(mm: AddressSpace, vmas: readonly Vma[]): Protocol<void>
  * Unmaps `[start, end)`, page-aligned and checked. With a bracket the write lock is downgraded before the page
  * tables are cleared; only the last step of a call may do so.
  */
-export function* unmapRange(mm: AddressSpace, start: number, end: number, bracket?: Bracket): Protocol<void> {
+export function* unmapRange(mm: Mm, start: number, end: number, bracket?: Bracket): Protocol<void> {
   const vmas = yield* gatherVmas(mm, start, end);
   if (vmas.length === 0) return;
   yield* beginStore(mm);

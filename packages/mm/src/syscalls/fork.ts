@@ -1,5 +1,5 @@
-import type { AddressSpace } from "../address-space.ts";
 import { VM, VM_LOCKED_MASK } from "../flags.ts";
+import type { Mm } from "../mm.ts";
 import type { Protocol } from "../protocol.ts";
 import { underWriteLock } from "./common.ts";
 import { insertNew } from "./mmap.ts";
@@ -8,11 +8,11 @@ import { insertNew } from "./mmap.ts";
  * Copies every mapping of `mm` to the empty `child`: without DONTFORK ones, without contents of WIPEONFORK ones,
  * without locks. Both are write-locked, the parent outside (kernel: dup_mmap).
  */
-export function* forkProtocol(mm: AddressSpace, child: AddressSpace): Protocol<void> {
+export function* forkProtocol(mm: Mm, child: Mm): Protocol<void> {
   yield* underWriteLock(mm, () => underWriteLock(child, () => copyMappings(mm, child)));
 }
 
-function* copyMappings(mm: AddressSpace, child: AddressSpace): Protocol<void> {
+function* copyMappings(mm: Mm, child: Mm): Protocol<void> {
   for (const vma of [...mm.tree.range()]) {
     // Or a fault would dirty pages while they are being write-protected.
     yield* mm.design.vmaStartWrite(mm, vma);

@@ -1,7 +1,7 @@
-import type { AddressSpace } from "../address-space.ts";
 import { checkUnsigned, MmError } from "../errors.ts";
 import { PAGE_SIZE, pageAlign, VM, VM_SPECIAL } from "../flags.ts";
 import { modifyVma } from "../merge.ts";
+import type { Mm } from "../mm.ts";
 import { type Protocol, work } from "../protocol.ts";
 import type { Vma } from "../vma.ts";
 import { underWriteLock } from "./common.ts";
@@ -86,12 +86,7 @@ export function isAdvice(name: string): name is Advice {
  *
  * @throws MmError EINVAL (unaligned, unknown advice, not for this mapping), ENOMEM (kernel: do_madvise)
  */
-export function* madviseProtocol(
-  mm: AddressSpace,
-  addr: number,
-  length: number,
-  advice: string,
-): Protocol<void> {
+export function* madviseProtocol(mm: Mm, addr: number, length: number, advice: string): Protocol<void> {
   checkUnsigned("madvise: addr", addr);
   checkUnsigned("madvise: length", length);
   if (!isAdvice(advice)) throw new MmError("EINVAL", `madvise: no advice ${JSON.stringify(advice)}`);
@@ -105,7 +100,7 @@ export function* madviseProtocol(
   yield* underWriteLock(mm, () => adviseRange(mm, addr, addr + aligned, advice));
 }
 
-function* adviseRange(mm: AddressSpace, start: number, end: number, advice: Advice): Protocol<void> {
+function* adviseRange(mm: Mm, start: number, end: number, advice: Advice): Protocol<void> {
   let hole = false;
   for (let at = start; at < end; ) {
     yield* work("walk-tree");
@@ -118,13 +113,7 @@ function* adviseRange(mm: AddressSpace, start: number, end: number, advice: Advi
   if (hole) throw new MmError("ENOMEM", "madvise: part of the range is not mapped");
 }
 
-function* adviseVma(
-  mm: AddressSpace,
-  vma: Vma,
-  start: number,
-  end: number,
-  advice: Advice,
-): Protocol<number> {
+function* adviseVma(mm: Mm, vma: Vma, start: number, end: number, advice: Advice): Protocol<number> {
   const change: FlagChange | undefined = (FLAG_CHANGES as Record<string, FlagChange>)[advice];
   if (change === undefined) {
     PAGE_ADVICE[advice as keyof typeof PAGE_ADVICE](vma);

@@ -1,7 +1,7 @@
-import type { AddressSpace } from "../address-space.ts";
 import { checkUnsigned, MmError } from "../errors.ts";
 import { PAGE_SIZE, pageAlign, pageFloor, VM_ACCESS, VM_LOCKED_MASK, VM_SPECIAL } from "../flags.ts";
 import { modifyVma } from "../merge.ts";
+import type { Mm } from "../mm.ts";
 import { type Protocol, work } from "../protocol.ts";
 import { underWriteLock } from "./common.ts";
 import { populate } from "./mmap.ts";
@@ -10,7 +10,7 @@ import { populate } from "./mmap.ts";
  * mlock, mlock2 and munlock: `lock` is the VM bits to set, 0 to unlock. Stops at a hole with ENOMEM; what lies
  * before is changed. Locking PROT_NONE memory sets the flag and answers ENOMEM (kernel: do_mlock).
  */
-export function* mlockProtocol(mm: AddressSpace, addr: number, length: number, lock: number): Protocol<void> {
+export function* mlockProtocol(mm: Mm, addr: number, length: number, lock: number): Protocol<void> {
   checkUnsigned("mlock: addr", addr);
   checkUnsigned("mlock: length", length);
   const start = pageFloor(addr);
@@ -21,7 +21,7 @@ export function* mlockProtocol(mm: AddressSpace, addr: number, length: number, l
   yield* underWriteLock(mm, () => lockRange(mm, start, end, lock));
 }
 
-function* lockRange(mm: AddressSpace, start: number, end: number, lock: number): Protocol<void> {
+function* lockRange(mm: Mm, start: number, end: number, lock: number): Protocol<void> {
   let inaccessible = false;
   for (let at = start; at < end; ) {
     yield* work("walk-tree");

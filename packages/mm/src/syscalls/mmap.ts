@@ -2,12 +2,13 @@
  * mmap (kernel: do_mmap, mmap_region). A fixed mapping over old ones clears their page tables while the tree
  * still leads to them and then replaces them by a single store: readers never see a hole.
  */
-import type { AddressSpace } from "../address-space.ts";
+
 import { prepareAnonVma } from "../anon-vma.ts";
 import { checkUnsigned, MmError } from "../errors.ts";
 import type { OpenFile } from "../file-table.ts";
 import { MAP, PAGE_SIZE, PROT, pageAlign, pageFloor, VM } from "../flags.ts";
 import { mergeNew, type NewRange } from "../merge.ts";
+import type { Mm } from "../mm.ts";
 import { type Protocol, work } from "../protocol.ts";
 import { beginStore, endStore } from "../store.ts";
 import { Vma } from "../vma.ts";
@@ -34,7 +35,7 @@ export interface MmapArgs {
  * @throws MmError EINVAL, ENOMEM, EOVERFLOW, EBADF, EEXIST, EACCES, EOPNOTSUPP, EPERM, in the kernel's order
  * @throws RangeError for arguments that are no unsigned integers
  */
-export function* mmapProtocol(mm: AddressSpace, args: MmapArgs): Protocol<number> {
+export function* mmapProtocol(mm: Mm, args: MmapArgs): Protocol<number> {
   const { addr = 0, length, offset = 0 } = args;
   checkUnsigned("mmap: addr", addr);
   checkUnsigned("mmap: length", length);
@@ -52,7 +53,7 @@ export function* mmapProtocol(mm: AddressSpace, args: MmapArgs): Protocol<number
 }
 
 /** Validates and places: what will be mapped, where. Under the write lock. */
-function prepareRange(mm: AddressSpace, args: MmapArgs, file: OpenFile | undefined): NewRange {
+function prepareRange(mm: Mm, args: MmapArgs, file: OpenFile | undefined): NewRange {
   const { addr = 0, prot, offset = 0 } = args;
   const fixed = (args.flags & (MAP.FIXED | MAP.FIXED_NOREPLACE)) !== 0;
   const flags = fixed ? args.flags | MAP.FIXED : args.flags;
@@ -76,7 +77,7 @@ function prepareRange(mm: AddressSpace, args: MmapArgs, file: OpenFile | undefin
   return { start, end, pgoff: place, vmFlags, file: id, name: 0, anonVma: 0, anonChain: 0 };
 }
 
-function hintAboveMinimum(mm: AddressSpace, addr: number): number {
+function hintAboveMinimum(mm: Mm, addr: number): number {
   const hint = pageFloor(addr);
   return hint !== 0 && hint < mm.mmapMinAddr ? mm.mmapMinAddr : hint;
 }
@@ -125,7 +126,7 @@ function fileFlags(prot: number, flags: number, file: OpenFile): number {
 }
 
 /** Puts `range` in place of whatever is there, joined to its neighbours if they fit (kernel: mmap_region). */
-export function* mapRange(mm: AddressSpace, range: NewRange): Protocol<Vma> {
+export function* mapRange(mm: Mm, range: NewRange): Protocol<Vma> {
   const replaced = yield* gatherVmas(mm, range.start, range.end);
   yield* zapVmas(mm, replaced);
   const vma = (yield* mergeNew(mm, range)) ?? (yield* insertNew(mm, range));
@@ -135,7 +136,7 @@ export function* mapRange(mm: AddressSpace, range: NewRange): Protocol<Vma> {
 }
 
 /** A VMA of its own for `range`, with one store. @throws MmError ENOMEM, with nothing changed */
-export function* insertNew(mm: AddressSpace, range: NewRange): Protocol<Vma> {
+export function* insertNew(mm: Mm, range: NewRange): Protocol<Vma> {
   yield* work("alloc-vma");
   const vma = Vma.alloc(mm.arena, mm.word);
   vma.setRange(range.start, range.end, range.pgoff);
@@ -159,7 +160,7 @@ export function* insertNew(mm: AddressSpace, range: NewRange): Protocol<Vma> {
 }
 
 /** What writing to all of `[start, end)` does to its VMAs: private writable ones get an anon_vma. */
-export function populate(mm: AddressSpace, start: number, end: number): void {
+export function populate(mm: Mm, start: number, end: number): void {
   for (const vma of mm.tree.range(start, end)) {
     if ((vma.vmFlags & (VM.WRITE | VM.SHARED)) === VM.WRITE) prepareAnonVma(mm, vma);
   }

@@ -1,7 +1,7 @@
-import type { AddressSpace } from "../address-space.ts";
 import { checkUnsigned, MmError } from "../errors.ts";
 import { PAGE_SIZE, PROT, pageAlign, VM, VM_ACCESS } from "../flags.ts";
 import { modifyVma } from "../merge.ts";
+import type { Mm } from "../mm.ts";
 import { type Protocol, work } from "../protocol.ts";
 import type { Vma } from "../vma.ts";
 import { underWriteLock } from "./common.ts";
@@ -13,12 +13,7 @@ import { populate } from "./mmap.ts";
  *
  * @throws MmError EINVAL, ENOMEM (a hole, max_map_count), EACCES, EPERM (kernel: do_mprotect_pkey)
  */
-export function* mprotectProtocol(
-  mm: AddressSpace,
-  addr: number,
-  length: number,
-  prot: number,
-): Protocol<void> {
+export function* mprotectProtocol(mm: Mm, addr: number, length: number, prot: number): Protocol<void> {
   checkUnsigned("mprotect: addr", addr);
   checkUnsigned("mprotect: length", length);
   if (addr % PAGE_SIZE !== 0) throw new MmError("EINVAL", `mprotect: address ${addr} is not page-aligned`);
@@ -32,7 +27,7 @@ export function* mprotectProtocol(
   });
 }
 
-function firstAddress(mm: AddressSpace, addr: number, end: number, grows: boolean): number {
+function firstAddress(mm: Mm, addr: number, end: number, grows: boolean): number {
   const vma = mm.tree.find(addr);
   const hole = vma === undefined || vma.vmStart >= end || (!grows && vma.vmStart > addr);
   if (hole) throw new MmError("ENOMEM", `mprotect: nothing is mapped at ${addr}`);
@@ -41,7 +36,7 @@ function firstAddress(mm: AddressSpace, addr: number, end: number, grows: boolea
   return vma.vmStart;
 }
 
-function* protectRange(mm: AddressSpace, start: number, end: number, access: number): Protocol<void> {
+function* protectRange(mm: Mm, start: number, end: number, access: number): Protocol<void> {
   for (let at = start; at < end; ) {
     yield* work("walk-tree");
     const vma = mm.tree.at(at);
@@ -55,13 +50,7 @@ function* protectRange(mm: AddressSpace, start: number, end: number, access: num
 }
 
 /** Changes a part of one VMA; the result is where to go on (kernel: mprotect_fixup). */
-function* protectVma(
-  mm: AddressSpace,
-  vma: Vma,
-  start: number,
-  end: number,
-  wanted: number,
-): Protocol<number> {
+function* protectVma(mm: Mm, vma: Vma, start: number, end: number, wanted: number): Protocol<number> {
   const before = vma.vmFlags;
   if ((before & VM.SEALED) !== 0) throw new MmError("EPERM", `mprotect: ${vma} is sealed`);
   if (wanted === before) return end;

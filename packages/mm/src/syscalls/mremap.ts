@@ -2,10 +2,11 @@
  * mremap (kernel 6.18: do_mremap). In place where it can; a move copies the VMA, moves the page tables and
  * unmaps the source, which is named by address from then on: the copy may have joined it.
  */
-import type { AddressSpace } from "../address-space.ts";
+
 import { checkUnsigned, MmError } from "../errors.ts";
 import { MAP, MREMAP, PAGE_SIZE, pageAlign, TASK_SIZE, VM, VM_LOCKED_MASK } from "../flags.ts";
 import { mergeNew } from "../merge.ts";
+import type { Mm } from "../mm.ts";
 import type { Protocol } from "../protocol.ts";
 import type { Vma } from "../vma.ts";
 import { type Bracket, underWriteLock, unmapRange } from "./common.ts";
@@ -39,7 +40,7 @@ const KNOWN = MREMAP.MAYMOVE | MREMAP.FIXED | MREMAP.DONTUNMAP;
  *
  * @throws MmError EINVAL, EFAULT (nothing mapped, or across mappings), ENOMEM, EPERM (sealed)
  */
-export function* mremapProtocol(mm: AddressSpace, args: MremapArgs): Protocol<number> {
+export function* mremapProtocol(mm: Mm, args: MremapArgs): Protocol<number> {
   for (const name of ["addr", "oldLength", "newLength"] as const)
     checkUnsigned(`mremap: ${name}`, args[name]);
   checkUnsigned("mremap: newAddr", args.newAddr ?? 0);
@@ -64,7 +65,7 @@ function impliesNewAddress(remap: Remap): boolean {
   return (remap.flags & (MREMAP.FIXED | MREMAP.DONTUNMAP)) !== 0;
 }
 
-function checkParameters(mm: AddressSpace, remap: Remap): void {
+function checkParameters(mm: Mm, remap: Remap): void {
   const { addr, oldLength, newLength, flags, newAddr } = remap;
   const invalid = (why: string): never => {
     throw new MmError("EINVAL", `mremap: ${why}`);
@@ -83,7 +84,7 @@ function checkParameters(mm: AddressSpace, remap: Remap): void {
 }
 
 /** The VMA to resize or move (kernel: check_prep_vma). */
-function checkSource(mm: AddressSpace, remap: Remap): Vma {
+function checkSource(mm: Mm, remap: Remap): Vma {
   const { addr, oldLength, newLength } = remap;
   const vma = mm.tree.at(addr);
   if (vma === undefined) throw new MmError("EFAULT", `mremap: nothing is mapped at ${addr}`);
@@ -100,7 +101,7 @@ function checkSource(mm: AddressSpace, remap: Remap): Vma {
   return vma;
 }
 
-function* resizeAt(mm: AddressSpace, remap: Remap, bracket: Bracket): Protocol<number> {
+function* resizeAt(mm: Mm, remap: Remap, bracket: Bracket): Protocol<number> {
   const { addr, oldLength, newLength } = remap;
   if (newLength === oldLength) return addr;
   if (newLength < oldLength) {
@@ -115,7 +116,7 @@ function* resizeAt(mm: AddressSpace, remap: Remap, bracket: Bracket): Protocol<n
 }
 
 /** Extends `vma` at its end if that is free; joins the mapping behind if the gap is filled. */
-function* growInPlace(mm: AddressSpace, vma: Vma, delta: number): Protocol<boolean> {
+function* growInPlace(mm: Mm, vma: Vma, delta: number): Protocol<boolean> {
   const start = vma.vmEnd;
   const end = start + delta;
   if (end > TASK_SIZE || mm.tree.intersection(start, end) !== undefined) return false;
@@ -127,7 +128,7 @@ function* growInPlace(mm: AddressSpace, vma: Vma, delta: number): Protocol<boole
 }
 
 /** Moves every mapping of the range, keeping the distances between them (6.17 and later: remap_move). */
-function* moveAll(mm: AddressSpace, remap: Remap): Protocol<number> {
+function* moveAll(mm: Mm, remap: Remap): Protocol<number> {
   const end = remap.addr + remap.oldLength;
   const shift = remap.newAddr - remap.addr;
   let moved = false;
@@ -147,7 +148,7 @@ function* moveAll(mm: AddressSpace, remap: Remap): Protocol<number> {
   return remap.newAddr;
 }
 
-function* moveTo(mm: AddressSpace, remap: Remap): Protocol<number> {
+function* moveTo(mm: Mm, remap: Remap): Protocol<number> {
   const { addr, newLength, newAddr } = remap;
   let { oldLength } = remap;
   if ((remap.flags & MREMAP.FIXED) !== 0) yield* unmapRange(mm, newAddr, checkUnmap(newAddr, newLength));
@@ -160,7 +161,7 @@ function* moveTo(mm: AddressSpace, remap: Remap): Protocol<number> {
   return yield* moveVma(mm, { ...remap, oldLength }, place(mm, vma, remap, newAddr));
 }
 
-function place(mm: AddressSpace, vma: Vma, remap: Remap, hint: number): number {
+function place(mm: Mm, vma: Vma, remap: Remap, hint: number): number {
   const shared = (vma.vmFlags & VM.MAYSHARE) !== 0;
   const fixed = (remap.flags & MREMAP.FIXED) !== 0 ? MAP.FIXED : 0;
   const flags = fixed | (shared ? MAP.SHARED : MAP.PRIVATE);
@@ -169,7 +170,7 @@ function place(mm: AddressSpace, vma: Vma, remap: Remap, hint: number): number {
 }
 
 /** Copies, moves the page tables, removes the source (kernel: move_vma). */
-function* moveVma(mm: AddressSpace, remap: Remap, newAddr: number): Protocol<number> {
+function* moveVma(mm: Mm, remap: Remap, newAddr: number): Protocol<number> {
   const { addr, oldLength, newLength } = remap;
   if (mm.mapCount >= mm.maxMapCount - 3) throw new MmError("ENOMEM", "mremap: too near max_map_count");
   const vma = mm.tree.at(addr)!;
@@ -186,7 +187,7 @@ function* moveVma(mm: AddressSpace, remap: Remap, newAddr: number): Protocol<num
   return newAddr;
 }
 
-function* leaveEmpty(mm: AddressSpace, addr: number, copy: Vma, whole: boolean): Protocol<void> {
+function* leaveEmpty(mm: Mm, addr: number, copy: Vma, whole: boolean): Protocol<void> {
   const source = mm.tree.at(addr)!;
   yield* mm.design.vmaStartWrite(mm, source);
   source.vmFlags &= ~VM_LOCKED_MASK;

@@ -1,6 +1,6 @@
-import type { AddressSpace } from "../address-space.ts";
 import { checkUnsigned, MmError } from "../errors.ts";
 import { PAGE_SIZE, pageAlign, TASK_SIZE } from "../flags.ts";
+import type { Mm } from "../mm.ts";
 import type { Protocol } from "../protocol.ts";
 import { underWriteLock, unmapRange } from "./common.ts";
 
@@ -10,7 +10,7 @@ import { underWriteLock, unmapRange } from "./common.ts";
  * @throws MmError EINVAL (unaligned, empty, beyond user space), ENOMEM if a split would exceed max_map_count,
  * EPERM at sealed memory (kernel: do_vmi_munmap)
  */
-export function* munmapProtocol(mm: AddressSpace, addr: number, length: number): Protocol<void> {
+export function* munmapProtocol(mm: Mm, addr: number, length: number): Protocol<void> {
   checkUnsigned("munmap: addr", addr);
   checkUnsigned("munmap: length", length);
   yield* underWriteLock(mm, function* (bracket) {

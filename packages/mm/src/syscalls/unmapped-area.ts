@@ -3,9 +3,10 @@
  * highest gap below mmap_base that fits, and bottom-up as a last resort; both leave the guard gap below a mapping
  * that grows down.
  */
-import type { AddressSpace } from "../address-space.ts";
+
 import { MmError } from "../errors.ts";
 import { MAP, PAGE_SIZE, pageFloor, TASK_SIZE, VM } from "../flags.ts";
+import type { Mm } from "../mm.ts";
 import type { Vma } from "../vma.ts";
 
 const HUGE = 2 * 1024 * 1024;
@@ -13,7 +14,7 @@ const HUGE = 2 * 1024 * 1024;
 export const UNMAPPED_BASE: number = Math.ceil(TASK_SIZE / 3 / PAGE_SIZE) * PAGE_SIZE;
 
 /** Lowest address that belongs to a mapping, with the gap it wants below (kernel: vm_start_gap). */
-export function startWithGap(mm: AddressSpace, vma: Vma): number {
+export function startWithGap(mm: Mm, vma: Vma): number {
   if ((vma.vmFlags & VM.GROWSDOWN) === 0) return vma.vmStart;
   return Math.max(0, vma.vmStart - mm.stackGuardGapPages * PAGE_SIZE);
 }
@@ -29,7 +30,7 @@ export interface AreaRequest {
 }
 
 /** @throws MmError ENOMEM if nothing fits or the range ends beyond user space; EINVAL, EPERM for a bad fixed one */
-export function unmappedArea(mm: AddressSpace, request: AreaRequest): number {
+export function unmappedArea(mm: Mm, request: AreaRequest): number {
   const { addr, length, flags } = request;
   if (length > TASK_SIZE) throw new MmError("ENOMEM", `length ${length} is more than user space`);
   if ((flags & MAP.FIXED) !== 0) return checkFixed(mm, addr, length);
@@ -42,26 +43,26 @@ export function unmappedArea(mm: AddressSpace, request: AreaRequest): number {
   return found;
 }
 
-function checkFixed(mm: AddressSpace, addr: number, length: number): number {
+function checkFixed(mm: Mm, addr: number, length: number): number {
   if (addr > TASK_SIZE - length) throw new MmError("ENOMEM", `address ${addr} is beyond user space`);
   if (addr % PAGE_SIZE !== 0) throw new MmError("EINVAL", `address ${addr} is not page-aligned`);
   if (addr < mm.mmapMinAddr) throw new MmError("EPERM", `address ${addr} is below ${mm.mmapMinAddr}`);
   return addr;
 }
 
-function hintIsFree(mm: AddressSpace, hint: number, length: number): boolean {
+function hintIsFree(mm: Mm, hint: number, length: number): boolean {
   if (hint > TASK_SIZE - length) return false;
   const next = mm.tree.find(hint);
   return next === undefined || hint + length <= startWithGap(mm, next);
 }
 
-function search(mm: AddressSpace, length: number): number {
+function search(mm: Mm, length: number): number {
   if (mm.layout === "bottom-up") return searchUp(mm, length);
   const found = searchDown(mm, length);
   return found >= 0 ? found : searchUp(mm, length);
 }
 
-function searchDown(mm: AddressSpace, length: number): number {
+function searchDown(mm: Mm, length: number): number {
   let max = mm.mmapBase;
   for (;;) {
     const found = mm.tree.gap("down", length, mm.mmapMinAddr, max);
@@ -72,7 +73,7 @@ function searchDown(mm: AddressSpace, length: number): number {
   }
 }
 
-function searchUp(mm: AddressSpace, length: number): number {
+function searchUp(mm: Mm, length: number): number {
   let min = UNMAPPED_BASE;
   for (;;) {
     const found = mm.tree.gap("up", length, min, TASK_SIZE);
@@ -84,7 +85,7 @@ function searchUp(mm: AddressSpace, length: number): number {
 }
 
 /** Places what could use huge pages so that it can (kernel: __thp_get_unmapped_area); -1: place it normally. */
-function hugeAligned(mm: AddressSpace, request: AreaRequest): number {
+function hugeAligned(mm: Mm, request: AreaRequest): number {
   const { addr, length, flags, pgoff } = request;
   const file = mm.files.get(request.file);
   const anonymous = file === undefined && (flags & MAP.TYPE) === MAP.PRIVATE;
