@@ -5,9 +5,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import pc from "picocolors";
-import type { SimDesign } from "./designs/design.ts";
-import { DESIGNS, designByName } from "./designs/index.ts";
-import { COSTS } from "./designs/world.ts";
+import { DESIGNS, designByName, type SimDesign } from "./designs/index.ts";
 import { SimError } from "./engine/errors.ts";
 import { MACHINES, machineByName } from "./machine/presets.ts";
 import { formatDifference } from "./replay/compare.ts";
@@ -22,6 +20,7 @@ import { locksTable, resultsTable, textTable } from "./report/table.ts";
 import { type Series, textChart } from "./report/text-chart.ts";
 import { type RunOptions, type RunResult, sweep } from "./run.ts";
 import { WORKLOADS, workloadByName } from "./workloads/index.ts";
+import { COSTS } from "./world/costs.ts";
 
 /** Where the program writes; replaced by tests. */
 export interface CliIo {
@@ -137,7 +136,7 @@ interface ReplayFlags extends SweepFlags {
 
 function withSweepOptions(command: Command): Command {
   return command
-    .option("--designs <names>", "designs, comma-separated, or all", "all")
+    .option("--designs <names>", "designs, comma-separated, or all", "mmap-lock,per-vma-lock")
     .option(
       "--machine <name>",
       "see `fault-sim machines`",

@@ -1,6 +1,4 @@
-export type { SimDesign } from "./designs/design.ts";
-export { DESIGNS, designByName } from "./designs/index.ts";
-export { COSTS, type Counters, SimVma, World, type WorldOptions } from "./designs/world.ts";
+export { DESIGNS, designByName, type SimDesign } from "./designs/index.ts";
 export { Agent, Op, type Steps } from "./engine/agent.ts";
 export {
   addBreakdowns,
@@ -20,6 +18,7 @@ export { type LockReport, LockStats } from "./locks/lock-stats.ts";
 export { Rcu, type RcuReport } from "./locks/rcu.ts";
 export { Rwsem, type RwsemGeneration } from "./locks/rwsem.ts";
 export { Spinlock } from "./locks/spinlock.ts";
+export { VmaLock } from "./locks/vma-lock.ts";
 export { CacheLine } from "./machine/line.ts";
 export { MACHINES, machineByName } from "./machine/presets.ts";
 export { type Cpu, Machine, type MachineSpec, type Placement } from "./machine/topology.ts";
@@ -52,3 +51,6 @@ export { WORKLOADS, workloadByName } from "./workloads/index.ts";
 export { pageFault1 } from "./workloads/page-fault1.ts";
 export { pft } from "./workloads/pft.ts";
 export type { Workload } from "./workloads/workload.ts";
+export { COSTS } from "./world/costs.ts";
+export { SimCore } from "./world/sim-core.ts";
+export { World, type WorldOptions } from "./world/world.ts";

@@ -1,5 +1,5 @@
-import type { SimDesign } from "./designs/design.ts";
-import { type Counters, World, type WorldOptions } from "./designs/world.ts";
+import type { FaultCounters } from "@faultline/mm";
+import type { SimDesign } from "./designs/index.ts";
 import { addBreakdowns, type Breakdown } from "./engine/breakdown.ts";
 import { Engine, type EngineOptions } from "./engine/engine.ts";
 import { checkInteger } from "./engine/errors.ts";
@@ -8,6 +8,7 @@ import type { LockReport } from "./locks/lock-stats.ts";
 import type { RcuReport } from "./locks/rcu.ts";
 import type { Machine, Placement } from "./machine/topology.ts";
 import type { Workload } from "./workloads/workload.ts";
+import { World, type WorldOptions } from "./world/world.ts";
 
 /** One run: a machine, a design, a workload, a number of threads. */
 export interface RunOptions extends EngineOptions, WorldOptions {
@@ -30,7 +31,8 @@ export interface RunResult {
   readonly latencies: Readonly<Record<string, LatencySummary>>;
   /** All threads together; sums to threads x run time. */
   readonly breakdown: Breakdown;
-  readonly counters: Readonly<Counters>;
+  /** How faults went, as /proc/vmstat counts them. */
+  readonly counters: Readonly<FaultCounters>;
   /** Most waiting first. */
   readonly locks: readonly LockReport[];
   readonly rcu: RcuReport;

@@ -92,7 +92,7 @@ describe("fault-sim run", () => {
     };
     expect(document.results).toHaveLength(4);
     expect(document.machine.name).toBe("broadwell-56");
-    expect(document.costsNs).toHaveProperty("faultEntry");
+    expect(document.costsNs).toHaveProperty("fault-entry");
   });
 
   it("prints a table, a chart and the locks; in ASCII where the locale is not UTF-8", async () => {

@@ -215,7 +215,7 @@ describe("the cost of a recorded activity", () => {
 
   it("refuses a recording without mapping calls and a share outside 0..1", () => {
     expect(() => replayWorkload([], 0.5)).toThrow("the recording has no mapping calls");
-    expect(() => replayWorkload([{ kind: "map", pages: 1, start: 0, accessible: true }], 2)).toThrow(
+    expect(() => replayWorkload([{ kind: "map", pages: 1, start: 0, prot: 3 }], 2)).toThrow(
       "share must be in 0..1, got 2",
     );
   });

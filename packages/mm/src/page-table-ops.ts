@@ -23,7 +23,7 @@ import type { Vma } from "./vma.ts";
 /** The page tables of `page-table.ts` as the system calls see them. */
 export const pageTableOps: PageOps = {
   *zap(mm: Mm, start: number, end: number): Protocol<void> {
-    yield* changePtes(mm, start, end, () => 0);
+    yield* changePtes(mm, start, end, () => 0, "zap-pte");
   },
   *freeTables(mm: Mm, start: number, end: number, floor: number, ceiling: number): Protocol<void> {
     if (Atomics.load(mm.arena.i32, mm.pgdWord) === 0) return;

@@ -230,6 +230,7 @@ export function* tableParts(mm: Mm, start: number, end: number): Generator<Table
 
 /**
  * Changes the PTEs of `[start, end)`, each table under its lock: `change` answers the new PTE, 0 to clear it.
+ * `what` is the cost of one: clearing also frees a page.
  *
  * @returns how many have changed
  */
@@ -238,6 +239,7 @@ export function* changePtes(
   start: number,
   end: number,
   change: (pte: number, address: number) => number,
+  what: "zap-pte" | "change-pte" = "change-pte",
 ): Protocol<number> {
   let total = 0;
   for (const part of tableParts(mm, start, end)) {
@@ -253,7 +255,7 @@ export function* changePtes(
       changed++;
     }
     yield* release(lock, "write");
-    if (changed > 0) yield* work("zap-pte", changed);
+    if (changed > 0) yield* work(what, changed);
     total += changed;
   }
   return total;

@@ -37,6 +37,7 @@ export type WorkKind =
   | "copy-page"
   | "install-pte"
   | "zap-pte"
+  | "change-pte"
   | "flush-tlb"
   | "alloc-vma"
   | "store-tree";

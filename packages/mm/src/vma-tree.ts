@@ -5,6 +5,7 @@
  */
 import type { Arena } from "@faultline/arena";
 import { SharedMapleTree } from "@faultline/maple-tree";
+import { lookupSteps } from "@faultline/maple-tree/testing";
 import { orNoMemory } from "./errors.ts";
 import { PAGE_SIZE } from "./flags.ts";
 import { VMA_ALIGN, Vma } from "./vma.ts";
@@ -80,6 +81,20 @@ export class VmaTree {
     } catch (error) {
       if (error instanceof Error && "code" in error && error.code === "EBUSY") return -1;
       throw error;
+    }
+  }
+
+  /**
+   * Words that a look-up of `address` reads, one per object on its way: the tree's header, the nodes from the root
+   * to the leaf, the VMA. For cost models; slower than the look-up.
+   */
+  path(address: number): number[] {
+    const words = [this.tree.root];
+    const steps = lookupSteps(this.tree, Math.floor(address / PAGE_SIZE));
+    for (;;) {
+      const { done, value } = steps.next();
+      if (done === true) return value === 0 ? words : [...words, value * VMA_ALIGN];
+      if (value.what === "slot") words.push(value.node);
     }
   }
 

@@ -15,6 +15,7 @@ export const Op = {
   signal: 8,
   zero: 9,
   shootdown: 10,
+  sleep: 11,
 } as const;
 export type Op = (typeof Op)[keyof typeof Op];
 
@@ -40,6 +41,8 @@ export class Agent {
   interruptDebt = 0;
   /** Depth of RCU read sections; sleeping inside one is refused. */
   rcuDepth = 0;
+  /** When the outermost of them began. */
+  rcuSince = 0;
   /** Spinlocks held; sleeping while holding one is refused. */
   spinlocksHeld = 0;
   /** Pages on this CPU's free list. */
@@ -101,6 +104,12 @@ export class Agent {
   /** Sleeps until somebody has called {@link unpark}; an unpark that came first makes it return at once. */
   park(): Op {
     return Op.park;
+  }
+
+  /** Sleeps for `picoseconds`, for a disk or the like; then comes the wake-up latency. Nobody can cut it short. */
+  sleep(picoseconds: number): Op {
+    this.amount = picoseconds;
+    return Op.sleep;
   }
 
   /** Wakes `other`; costs the waker, and `other` resumes after the wake-up latency. */

@@ -186,6 +186,8 @@ export class Engine {
         return this.#zero(agent);
       case Op.shootdown:
         return this.#shootdown(agent);
+      case Op.sleep:
+        return this.#sleep(agent);
     }
   }
 
@@ -224,10 +226,21 @@ export class Engine {
     this.schedule(other, this.now);
   }
 
-  #park(agent: Agent): number {
+  #refuseAtomic(agent: Agent): void {
     if (agent.rcuDepth > 0) throw new SimError("EDEADLK", `${agent.name} sleeps inside an RCU read section`);
     if (agent.spinlocksHeld > 0)
       throw new SimError("EDEADLK", `${agent.name} sleeps while holding a spinlock`);
+  }
+
+  #sleep(agent: Agent): number {
+    this.#refuseAtomic(agent);
+    const deep = agent.amount >= this.machine.deepIdleAfter;
+    this.#enter(agent, State.sleep);
+    return this.now + Math.round(agent.amount) + (deep ? this.machine.wakeDeep : this.machine.wakeShallow);
+  }
+
+  #park(agent: Agent): number {
+    this.#refuseAtomic(agent);
     if (agent.permit) {
       agent.permit = false;
       return this.now;

@@ -1,5 +1,5 @@
 /** What a {@link SimError} is about. */
-export type SimErrorCode = "EINVAL" | "EDEADLK" | "ENOENT";
+export type SimErrorCode = "EINVAL" | "EDEADLK" | "ENOENT" | "EPERM";
 
 /** A refused request or a broken rule of the simulated machine, such as sleeping in an RCU section. */
 export class SimError extends Error {

@@ -50,11 +50,12 @@ export class Rwsem {
     name: string,
     stats: LockStats = new LockStats(name),
     generation: RwsemGeneration = "handoff",
+    line: CacheLine = engine.line(name),
   ) {
     this.#engine = engine;
     this.stats = stats;
     this.generation = generation;
-    this.line = engine.line(name);
+    this.line = line;
     this.#waitLock = new Spinlock(engine, `${name} wait_lock`);
   }
 

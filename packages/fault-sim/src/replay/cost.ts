@@ -1,12 +1,15 @@
 /*
  * What a recorded activity costs under a design: every simulated thread repeats the recording's mapping
  * calls in an area of its own, all in one address space. strace does not show faults, so they are made
- * up by a stated rule: a share of the pages of each mapping is touched right after it appears. With
- * smaps in the recording the share is the one measured at exit, else 0.25.
+ * up by a stated rule: a share of the pages of each range is touched right after it becomes accessible, for
+ * writing if that is allowed. With smaps in the recording the share is the one measured at exit, else 0.25.
+ * All memory is private and anonymous here.
  */
-import type { SimVma, World } from "../designs/world.ts";
+import { PAGE_SIZE, PROT, readPte } from "@faultline/mm";
 import type { Agent, Steps } from "../engine/agent.ts";
 import type { Workload } from "../workloads/workload.ts";
+import type { World } from "../world/world.ts";
+import { CompactLayout } from "./layout.ts";
 import type { Recording } from "./recording.ts";
 import type { Activity } from "./replay.ts";
 
@@ -35,14 +38,16 @@ export function replayWorkload(activity: readonly Activity[], share: number): Wo
     title: "each thread repeats the recorded mapping calls, with synthesised faults",
     prepare(world) {
       const starts = world.engine.stream("replay start");
+      const layout = new CompactLayout(activity);
       return function* (agent, index) {
+        const area = world.areaOf(index, layout.pages);
         let at = starts.below(activity.length);
-        const mapped = new Map<number, SimVma>();
         for (;;) {
-          for (; at < activity.length; at++)
-            yield* perform(world, agent, index, activity[at]!, mapped, share);
-          for (const vma of mapped.values()) yield* world.unmap(agent, vma);
-          mapped.clear();
+          for (; at < activity.length; at++) {
+            const one = activity[at]!;
+            yield* perform(world, agent, one, area + layout.pageOf(one.start) * PAGE_SIZE, share);
+          }
+          yield* world.unmap(agent, area, layout.pages);
           at = 0;
         }
       };
@@ -50,36 +55,34 @@ export function replayWorkload(activity: readonly Activity[], share: number): Wo
   };
 }
 
-function* perform(
-  world: World,
-  agent: Agent,
-  index: number,
-  one: Activity,
-  mapped: Map<number, SimVma>,
-  share: number,
-): Steps {
-  const found = mapped.get(one.start);
-  if (one.kind === "map") {
-    if (found) yield* world.unmap(agent, found);
-    const vma = yield* world.map(agent, index * 8 + (mapped.size % 8), one.pages);
-    mapped.set(one.start, vma);
-    if (one.accessible) yield* touch(world, agent, vma, one.pages, share);
-  } else if (found) {
-    if (one.kind === "unmap") {
-      mapped.delete(one.start);
-      yield* world.unmap(agent, found);
-    } else if (one.kind === "protect") yield* world.protect(agent, found);
-    else yield* world.discard(agent, found);
-  } else if (one.kind === "protect") {
-    // A part of something mapped before: a VMA of its own from here on.
-    const vma = yield* world.map(agent, index * 8 + (mapped.size % 8), one.pages);
-    mapped.set(one.start, vma);
-    yield* world.protect(agent, vma);
-    if (one.accessible) yield* touch(world, agent, vma, one.pages, share);
+/** Repeats one call at `start`. What the recording changes without having mapped it is mapped first. */
+function* perform(world: World, agent: Agent, one: Activity, start: number, share: number): Steps {
+  const { kind, pages, prot } = one;
+  if (kind === "unmap") {
+    yield* world.unmap(agent, start, pages);
+    return;
   }
+  if (kind === "map" || !isMapped(world, start, pages)) yield* world.map(agent, start, pages, prot);
+  else if (kind === "protect") yield* world.protect(agent, start, pages, prot);
+  if (kind === "discard") yield* world.discard(agent, start, pages);
+  else if ((prot & (PROT.READ | PROT.WRITE)) !== 0) yield* touch(world, agent, start, one, share);
 }
 
-function* touch(world: World, agent: Agent, vma: SimVma, pages: number, share: number): Steps {
-  const count = Math.min(FAULTS_PER_MAPPING_MAX, Math.ceil(pages * share));
-  for (let page = 0; page < count; page++) yield* world.fault(agent, vma, page);
+function isMapped(world: World, start: number, pages: number): boolean {
+  const end = start + pages * PAGE_SIZE;
+  for (let at = start; at < end; ) {
+    const vma = world.mm.tree.at(at);
+    if (vma === undefined) return false;
+    at = vma.vmEnd;
+  }
+  return true;
+}
+
+function* touch(world: World, agent: Agent, start: number, one: Activity, share: number): Steps {
+  const access = (one.prot & PROT.WRITE) !== 0 ? "write" : "read";
+  const count = Math.min(FAULTS_PER_MAPPING_MAX, Math.ceil(one.pages * share));
+  for (let page = 0; page < count; page++) {
+    const address = start + page * PAGE_SIZE;
+    if (readPte(world.mm, address) === 0) yield* world.fault(agent, address, access);
+  }
 }

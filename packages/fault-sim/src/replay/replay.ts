@@ -2,6 +2,7 @@
  * Replays the calls of a recording on address spaces, one per process. What execve builds comes from the
  * recorded maps. A task is a pid in the recording; threads are tasks that share a space.
  */
+import { PROT } from "@faultline/mm";
 import { type Difference, firstDifference } from "./compare.ts";
 import { RecordingError } from "./errors.ts";
 import type { Recording } from "./recording.ts";
@@ -16,6 +17,7 @@ import {
 } from "./strace-parser.ts";
 
 const PAGE = 4096;
+const READ_WRITE: number = PROT.READ | PROT.WRITE;
 const CLONES: ReadonlySet<string> = new Set(["clone", "clone3", "fork", "vfork"]);
 
 /** A change of an address space, as the cost model sees it. */
@@ -24,8 +26,8 @@ export interface Activity {
   /** Pages of the range. */
   readonly pages: number;
   readonly start: number;
-  /** Can it be touched after the call? */
-  readonly accessible: boolean;
+  /** Protection after the call, bits of mm's PROT. */
+  readonly prot: number;
 }
 
 /** What a replay did and found. */
@@ -67,6 +69,8 @@ class Replayer {
   readonly #execsSeen: Map<number, number> = new Map();
   readonly #cloning: Map<number, BeginRecord> = new Map();
   readonly #breaks: Map<number, number[]> = new Map();
+  /** The break after the last brk call, rounded up to a page. */
+  readonly #breakOf: WeakMap<ReplaySpace, number> = new WeakMap();
   readonly #calls: Record<string, number> = {};
   readonly #differences: Difference[] = [];
   readonly #activity: Activity[] = [];
@@ -231,7 +235,7 @@ class Replayer {
       case "munmap": {
         const length = roundUp(numberArgument(args[1]));
         space.unmap(numberArgument(args[0]), length);
-        this.#note("unmap", numberArgument(args[0]), length, false);
+        this.#note("unmap", numberArgument(args[0]), length, PROT.NONE);
         break;
       }
       case "mprotect":
@@ -247,7 +251,7 @@ class Replayer {
       case "madvise": {
         const length = roundUp(numberArgument(args[1]));
         if (args[2] === "MADV_DONTNEED" || args[2] === "MADV_FREE")
-          this.#note("discard", numberArgument(args[0]), length, true);
+          this.#note("discard", numberArgument(args[0]), length, READ_WRITE);
         break;
       }
       default:
@@ -264,7 +268,7 @@ class Replayer {
     const shared = flags.has("MAP_SHARED") || flags.has("MAP_SHARED_VALIDATE");
     const offset = anonymous ? 0 : numberArgument(args[5]);
     space.map({ start, length, ...prot, shared, file: anonymous ? "" : baseName(path ?? "?"), offset });
-    this.#note("map", start, length, prot.read || prot.write || prot.exec);
+    this.#note("map", start, length, protOf(prot));
   }
 
   #mprotect(space: ReplaySpace, args: readonly string[]): void {
@@ -273,7 +277,7 @@ class Replayer {
     if (length === 0) return;
     const prot = protection(args[2]);
     space.protect(start, length, prot);
-    this.#note("protect", start, length, prot.read || prot.write || prot.exec);
+    this.#note("protect", start, length, protOf(prot));
   }
 
   #mremap(space: ReplaySpace, args: readonly string[], newStart: number): void {
@@ -281,16 +285,20 @@ class Replayer {
     const oldLength = roundUp(numberArgument(args[1]));
     const newLength = roundUp(numberArgument(args[2]));
     space.move(start, oldLength, newLength, newStart, flagsArgument(args[3]).has("MREMAP_DONTUNMAP"));
-    this.#note("unmap", start, oldLength, false);
-    this.#note("map", newStart, newLength, true);
+    this.#note("unmap", start, oldLength, PROT.NONE);
+    this.#note("map", newStart, newLength, READ_WRITE);
   }
 
   #brk(space: ReplaySpace, args: readonly string[], result: number): void {
     const asked = numberArgument(args[0]);
     // A refused brk answers with the old break; brk(NULL) only asks.
+    const before = this.#breakOf.get(space) ?? roundUp(result);
+    this.#breakOf.set(space, roundUp(result));
     if (asked === 0 || asked !== result) return;
     space.brk(result);
-    this.#note("map", result, PAGE, true);
+    const grown = roundUp(result) - before;
+    if (grown > 0) this.#note("map", before, grown, READ_WRITE);
+    else if (grown < 0) this.#note("unmap", roundUp(result), -grown, PROT.NONE);
   }
 
   #exit(pid: number): void {
@@ -307,14 +315,18 @@ class Replayer {
     }
   }
 
-  #note(kind: Activity["kind"], start: number, length: number, accessible: boolean): void {
-    this.#activity.push({ kind, pages: Math.max(1, length / PAGE), start, accessible });
+  #note(kind: Activity["kind"], start: number, length: number, prot: number): void {
+    this.#activity.push({ kind, pages: Math.max(1, length / PAGE), start, prot });
   }
 }
 
 function protection(text: string | undefined): { read: boolean; write: boolean; exec: boolean } {
   const flags = flagsArgument(text);
   return { read: flags.has("PROT_READ"), write: flags.has("PROT_WRITE"), exec: flags.has("PROT_EXEC") };
+}
+
+function protOf(prot: { read: boolean; write: boolean; exec: boolean }): number {
+  return (prot.read ? PROT.READ : 0) | (prot.write ? PROT.WRITE : 0) | (prot.exec ? PROT.EXEC : 0);
 }
 
 function baseName(path: string): string {

@@ -1,4 +1,4 @@
-import { SimVma } from "../designs/world.ts";
+import { PAGE_SIZE } from "@faultline/mm";
 import type { Workload } from "./workload.ts";
 
 const PART_PAGES = 1 << 20;
@@ -8,10 +8,10 @@ export const pft: Workload = {
   name: "pft",
   title: "one mapping shared by all threads, each faults in a part of its own",
   prepare(world, threads) {
-    const vma = new SimVma(world, 0, threads * PART_PAGES);
-    vma.hasAnonVma = true;
+    const start = world.prepareMapping(threads * PART_PAGES);
     return function* (agent, index) {
-      for (let page = 0; page < PART_PAGES; page++) yield* world.fault(agent, vma, index * PART_PAGES + page);
+      const part = start + index * PART_PAGES * PAGE_SIZE;
+      for (let page = 0; page < PART_PAGES; page++) yield* world.fault(agent, part + page * PAGE_SIZE);
     };
   },
 };

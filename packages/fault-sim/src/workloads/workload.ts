@@ -1,5 +1,5 @@
-import type { World } from "../designs/world.ts";
 import type { Agent, Steps } from "../engine/agent.ts";
+import type { World } from "../world/world.ts";
 
 /** What the threads of the simulated process do, without end: the run is cut at its last picosecond. */
 export interface Workload {

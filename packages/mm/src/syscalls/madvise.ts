@@ -118,7 +118,10 @@ function* adviseVma(mm: Mm, vma: Vma, start: number, end: number, advice: Advice
   if (change === undefined) {
     PAGE_ADVICE[advice as keyof typeof PAGE_ADVICE](vma);
     const drops = advice === "DONTNEED" || advice === "DONTNEED_LOCKED" || advice === "FREE";
-    if (drops && mm.pages !== undefined) yield* mm.pages.zap(mm, start, end);
+    if (drops && mm.pages !== undefined) {
+      yield* mm.pages.zap(mm, start, end);
+      yield { op: "shootdown", pages: (end - start) / PAGE_SIZE };
+    }
     return end;
   }
   const vmFlags = change(vma);
