@@ -69,23 +69,59 @@ describe.each(MAKERS)("a replay on %s", (_, makeSpace) => {
       "3 exit_group(0) = ?",
       "",
     ].join("\n");
-    const page = (start: number): Piece => ({ start, end: start + 4096, perms: "r--p", offset: 0, file: "" });
-    const parsed = parseStrace(text);
-    const none = { stackStart: undefined, stackEnd: undefined, touched: undefined };
-    const final = [
-      { pid: 1, pieces: [page(0x1000_0000), page(0x2000_0000)], ...none },
-      { pid: 3, pieces: [page(0x2000_0000)], ...none },
-    ];
-    const start = '1 execve("x", [], 0x1) = 0\n';
-    const exec = parseStrace(start).records;
-    const recording: Recording = {
-      name: "test",
-      bad: [],
-      records: [...exec, ...parsed.records],
-      maps: { execs: [{ pid: 1, pieces: [], ...none }], final },
-    };
-    const result = replay(recording, makeSpace);
+    const final = { 1: [page(0x1000_0000), page(0x2000_0000)], 3: [page(0x2000_0000)] };
+    const result = replay(recordingOf(text, final), makeSpace);
     expect(result).toMatchObject({ processes: 2, threads: 1, compared: 2, differences: [] });
+  });
+
+  it("believes the kernel that a range it gives out was free, though munmap has not returned in print", () => {
+    const text = [
+      "1 mmap(NULL, 8192, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x10000000",
+      "1 mmap(NULL, 8192, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x20000000",
+      "1 clone(child_stack=NULL, flags=CLONE_VM|CLONE_THREAD) = 2",
+      "1 munmap(0x10000000, 8192 <unfinished ...>",
+      "2 mmap(NULL, 4096, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x10000000",
+      "1 <... munmap resumed>) = 0",
+      "1 mremap(0x20000000, 8192, 8192, MREMAP_MAYMOVE|MREMAP_FIXED, 0x30000000 <unfinished ...>",
+      "2 mmap(NULL, 4096, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x20001000",
+      "1 <... mremap resumed>) = 0x30000000",
+      "1 exit_group(0) = ?",
+      "",
+    ].join("\n");
+    const final = [page(0x1000_0000), page(0x2000_1000), page(0x3000_0000), page(0x3000_1000)];
+    expect(replay(recordingOf(text, { 1: final }), makeSpace)).toMatchObject({
+      compared: 1,
+      differences: [],
+      calls: { munmap: 1, mremap: 1, mmap: 4 },
+    });
+  });
+
+  it("changes what lies before the hole at which mprotect failed", () => {
+    const text = [
+      "1 mmap(0x10000000, 4096, PROT_NONE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0) = 0x10000000",
+      "1 mmap(0x10002000, 4096, PROT_NONE, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0) = 0x10002000",
+      "1 mprotect(0x10000000, 12288, PROT_READ) = -1 ENOMEM (Cannot allocate memory)",
+      "1 exit_group(0) = ?",
+      "",
+    ].join("\n");
+    const final = [page(0x1000_0000), { ...page(0x1000_2000), perms: "---p" }];
+    const result = replay(recordingOf(text, { 1: final }), makeSpace);
+    expect(result).toMatchObject({ failed: 1, compared: 1, differences: [] });
+  });
+
+  it("keeps from a child what MADV_DONTFORK keeps from it", () => {
+    const text = [
+      "1 mmap(0x10000000, 12288, PROT_READ, MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0) = 0x10000000",
+      "1 madvise(0x10000000, 8192, MADV_DONTFORK) = 0",
+      "1 madvise(0x10001000, 4096, MADV_DOFORK) = 0",
+      "1 fork() = 2",
+      "2 exit_group(0) = ?",
+      "1 exit_group(0) = ?",
+      "",
+    ].join("\n");
+    const child = [page(0x1000_1000), page(0x1000_2000)];
+    const final = { 1: [page(0x1000_0000), ...child], 2: child };
+    expect(replay(recordingOf(text, final), makeSpace)).toMatchObject({ compared: 2, differences: [] });
   });
 });
 
@@ -185,6 +221,16 @@ describe("reading a recording", () => {
     expect(readRecording(path, { lenient: true }).bad).toHaveLength(1);
   });
 
+  it("passes over the kernel's half of the address space, where [vsyscall] shows", () => {
+    const maps = JSON.parse(gunzipSync(readFileSync(join(PROGRAMS, "true.maps.json.gz"))).toString());
+    const row = ["ffffffffff600000", "ffffffffff601000", "--xp", "0", "0", "[vsyscall]"];
+    for (const list of [maps.execs, maps.final]) list[0].maps.push(row);
+    const path = join(folder, "with-vsyscall.maps.json");
+    writeFileSync(path, JSON.stringify(maps));
+    const recording = readRecording(join(PROGRAMS, "true.strace.gz"), { maps: path });
+    expect(replay(recording, mmSpaces)).toMatchObject({ compared: 1, differences: [] });
+  });
+
   it("refuses files that are not there and maps of another format", () => {
     expect(() => readRecording(join(folder, "no.strace"))).toThrow("cannot be read (ENOENT)");
     const maps = join(folder, "bad.json");
@@ -220,6 +266,18 @@ describe("the cost of a recorded activity", () => {
     );
   });
 });
+
+function page(start: number): Piece {
+  return { start, end: start + 4096, perms: "r--p", offset: 0, file: "" };
+}
+
+/** A recording of process 1, which starts empty, and what its processes have mapped at their ends. */
+function recordingOf(text: string, final: Readonly<Record<number, readonly Piece[]>>): Recording {
+  const none = { stackStart: undefined, stackEnd: undefined, touched: undefined };
+  const { records, bad } = parseStrace(`1 execve("x", [], 0x1) = 0\n${text}`);
+  const ends = Object.entries(final).map(([pid, pieces]) => ({ pid: Number(pid), pieces, ...none }));
+  return { name: "test", bad, records, maps: { execs: [{ pid: 1, pieces: [], ...none }], final: ends } };
+}
 
 function pageByPage(space: ReplaySpace): string[] {
   const pages: string[] = [];

@@ -118,6 +118,20 @@ describe("the strace parser", () => {
     ]);
   });
 
+  it("reads results of calls that strace has delayed or tampered with", () => {
+    const text = [
+      "1 mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, 3<x>, 0) = 0x10000000 (DELAYED)",
+      '1 execve("x", [], 0x1) = -1 ENOENT (No such file or directory) (DELAYED) <0.000012>',
+      "1 brk(NULL) = -1 ENOMEM (Cannot allocate memory) (INJECTED)",
+      "",
+    ].join("\n");
+    expect(calls(text).map(({ result, error }) => error ?? result)).toEqual([
+      0x1000_0000,
+      "ENOENT",
+      "ENOMEM",
+    ]);
+  });
+
   it("names the line it cannot understand, and skips it only when lenient", () => {
     const text = "1 brk(NULL) = 0x1000\nstrace: Process 5 attached\n1 brk(NULL) = 0x1000\n";
     expect(() => parseStrace(text)).toThrow("line 2: not a call, signal or exit: strace: Process 5 attached");

@@ -3,12 +3,15 @@ import type { NewMapping, ReplaySpace, SpaceFactory } from "./space.ts";
 
 const PAGE = 4096;
 
+/** A piece, and whether a child of fork goes without it. */
+type FlatPiece = Piece & { readonly dontFork?: boolean };
+
 /**
  * An address space as a sorted list of pieces, and nothing else: the second opinion on what a recording's
  * calls amount to. Every operation is O(n).
  */
 export class FlatSpace implements ReplaySpace {
-  #pieces: Piece[];
+  #pieces: readonly FlatPiece[];
   #break: number | undefined;
 
   constructor(pieces: readonly Piece[], startBrk: number | undefined) {
@@ -56,6 +59,10 @@ export class FlatSpace implements ReplaySpace {
     this.#insert(last ? [...fitting, { ...last, end }] : []);
   }
 
+  dontFork(start: number, length: number, dont: boolean): void {
+    this.#insert(this.#cut(start, start + length).map((piece) => ({ ...piece, dontFork: dont })));
+  }
+
   brk(address: number): void {
     if (this.#break === undefined) throw new Error("brk before the start of the break is known");
     const from = roundUp(this.#break);
@@ -66,7 +73,10 @@ export class FlatSpace implements ReplaySpace {
   }
 
   fork(): FlatSpace {
-    return new FlatSpace(this.#pieces, this.#break);
+    return new FlatSpace(
+      this.#pieces.filter((piece) => piece.dontFork !== true),
+      this.#break,
+    );
   }
 
   pieces(): Piece[] {
@@ -74,9 +84,9 @@ export class FlatSpace implements ReplaySpace {
   }
 
   /** Removes `start..end` and returns what was there. */
-  #cut(start: number, end: number): Piece[] {
-    const inside: Piece[] = [];
-    const kept: Piece[] = [];
+  #cut(start: number, end: number): FlatPiece[] {
+    const inside: FlatPiece[] = [];
+    const kept: FlatPiece[] = [];
     for (const piece of this.#pieces) {
       const from = Math.max(piece.start, start);
       const to = Math.min(piece.end, end);
@@ -92,13 +102,13 @@ export class FlatSpace implements ReplaySpace {
     return inside;
   }
 
-  #insert(pieces: readonly Piece[]): void {
+  #insert(pieces: readonly FlatPiece[]): void {
     for (const piece of pieces) this.#cut(piece.start, piece.end);
     this.#pieces = [...this.#pieces, ...pieces].sort((a, b) => a.start - b.start);
   }
 }
 
-function slice(piece: Piece, start: number, end: number): Piece {
+function slice(piece: FlatPiece, start: number, end: number): FlatPiece {
   return { ...piece, start, end, offset: piece.file === "" ? 0 : piece.offset + (start - piece.start) };
 }
 

@@ -36,6 +36,10 @@ export class MmSpace implements ReplaySpace {
     this.mm.mremap(start, oldLength, newLength, flags, fixed === 0 ? 0 : newStart);
   }
 
+  dontFork(start: number, length: number, dont: boolean): void {
+    this.mm.madvise(start, length, dont ? "DONTFORK" : "DOFORK");
+  }
+
   brk(address: number): void {
     const now = this.mm.brk(address);
     if (now !== address) throw new Error(`the break stayed at 0x${now.toString(16)}`);

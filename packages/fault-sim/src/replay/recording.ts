@@ -34,6 +34,9 @@ export interface RecordedMaps {
 /** Names of memory without a file; shared anonymous memory shows as /dev/zero. */
 const ANONYMOUS = /^(?:\[heap\]|\[stack\]|\[anon.*\]|(?:\/dev\/)?zero \(deleted\))?$/;
 
+/** Addresses of the kernel's half, where `[vsyscall]` shows: no call of a program changes anything there. */
+const KERNEL_HALF = /^[89a-f][0-9a-f]{15}$/;
+
 /** A recording: the calls, and the maps beside them if there are any. */
 export interface Recording extends ParsedStrace {
   readonly name: string;
@@ -113,7 +116,7 @@ function parseMaps(path: string, text: string): RecordedMaps {
 function processMaps(entry: { pid?: unknown; maps?: unknown; smaps?: unknown }): ProcessMaps {
   if (typeof entry.pid !== "number" || !Array.isArray(entry.maps))
     throw new Error("an entry without pid or maps");
-  const rows = entry.maps as unknown[][];
+  const rows = (entry.maps as unknown[][]).filter((row) => !KERNEL_HALF.test(String(row[0])));
   const stack = rows.find((row) => row[5] === "[stack]");
   return {
     pid: entry.pid,

@@ -1,11 +1,16 @@
 /*
  * Replays the calls of a recording on address spaces, one per process. What execve builds comes from the
  * recorded maps. A task is a pid in the recording; threads are tasks that share a space.
+ *
+ * A call takes effect where its return is printed. Threads make that wrong in one way that shows: the kernel has
+ * already unmapped a range and gives it to another thread before strace prints that munmap has returned. A place
+ * that the kernel chose was free, so what is under way there (`RangesUnderWay`) is done first.
  */
 import { PROT } from "@faultline/mm";
 import { type Difference, firstDifference } from "./compare.ts";
 import { RecordingError } from "./errors.ts";
-import type { Recording } from "./recording.ts";
+import { RangesUnderWay } from "./ranges-under-way.ts";
+import type { Piece, Recording } from "./recording.ts";
 import type { ReplaySpace, SpaceFactory } from "./space.ts";
 import {
   type BeginRecord,
@@ -68,6 +73,7 @@ class Replayer {
   readonly #tasks: Map<number, Task> = new Map();
   readonly #execsSeen: Map<number, number> = new Map();
   readonly #cloning: Map<number, BeginRecord> = new Map();
+  readonly #underWay: RangesUnderWay;
   readonly #breaks: Map<number, number[]> = new Map();
   /** The break after the last brk call, rounded up to a page. */
   readonly #breakOf: WeakMap<ReplaySpace, number> = new WeakMap();
@@ -82,6 +88,7 @@ class Replayer {
   constructor(recording: Recording, makeSpace: SpaceFactory) {
     this.#recording = recording;
     this.#makeSpace = makeSpace;
+    this.#underWay = new RangesUnderWay(recording.records);
     this.#findBreaks();
   }
 
@@ -132,6 +139,7 @@ class Replayer {
 
   #begin(record: BeginRecord): void {
     if (CLONES.has(record.name)) this.#cloning.set(record.pid, record);
+    this.#underWay.begin(record);
     // exit_group takes effect when it begins; strace may never print its end.
     if (record.name === "exit_group") this.#exit(record.pid);
   }
@@ -142,14 +150,26 @@ class Replayer {
       return;
     }
     this.#cloning.delete(call.pid);
+    if (this.#underWay.end(call)) return;
     if (call.error !== undefined || call.result === undefined) {
-      if (call.error !== undefined) this.#failed++;
+      if (call.error !== undefined) this.#fail(call);
       return;
     }
     if (call.name === "execve" || call.name === "execveat") this.#execve(call);
     else if (CLONES.has(call.name)) this.#clone(call, call.result);
     else this.#memory(call, call.result);
     this.#calls[call.name] = (this.#calls[call.name] ?? 0) + 1;
+  }
+
+  /** Of calls that fail, mprotect leaves a trace: what lies before the first hole is changed. */
+  #fail(call: CallRecord): void {
+    this.#failed++;
+    if (call.name !== "mprotect" || call.error !== "ENOMEM") return;
+    const space = this.#task(call.pid, call.line).process.space;
+    const start = numberArgument(call.args[0]);
+    const mapped = firstHole(space.pieces(), start) - start;
+    const length = Math.min(roundUp(numberArgument(call.args[1])), mapped);
+    if (length > 0) space.protect(start, length, protection(call.args[2]));
   }
 
   #execve(call: CallRecord): void {
@@ -230,6 +250,7 @@ class Replayer {
     switch (call.name) {
       case "mmap":
       case "mmap2":
+        this.#makeRoom(call, result, roundUp(numberArgument(args[1])));
         this.#mmap(space, args, result);
         break;
       case "munmap": {
@@ -243,19 +264,28 @@ class Replayer {
         this.#mprotect(space, args);
         break;
       case "mremap":
+        this.#makeRoom(call, result, roundUp(numberArgument(args[2])));
         this.#mremap(space, args, result);
         break;
       case "brk":
         this.#brk(space, args, result);
         break;
-      case "madvise": {
-        const length = roundUp(numberArgument(args[1]));
-        if (args[2] === "MADV_DONTNEED" || args[2] === "MADV_FREE")
-          this.#note("discard", numberArgument(args[0]), length, READ_WRITE);
+      case "madvise":
+        this.#madvise(space, args);
         break;
-      }
       default:
         break;
+    }
+  }
+
+  /**
+   * Does first what is under way in a range that the kernel has just given out. Another process's call there may
+   * as well be done now: any moment between its begin and its return is right.
+   */
+  #makeRoom(call: CallRecord, start: number, length: number): void {
+    for (const other of this.#underWay.takeOverlapping(start, start + length, call.line)) {
+      this.#guarded(other);
+      this.#underWay.done(other);
     }
   }
 
@@ -287,6 +317,17 @@ class Replayer {
     space.move(start, oldLength, newLength, newStart, flagsArgument(args[3]).has("MREMAP_DONTUNMAP"));
     this.#note("unmap", start, oldLength, PROT.NONE);
     this.#note("map", newStart, newLength, READ_WRITE);
+  }
+
+  /** Of all advice only that on fork shows in maps: in those of the children. */
+  #madvise(space: ReplaySpace, args: readonly string[]): void {
+    const start = numberArgument(args[0]);
+    const length = roundUp(numberArgument(args[1]));
+    const advice = args[2];
+    if (advice === "MADV_DONTFORK" || advice === "MADV_DOFORK")
+      space.dontFork(start, length, advice === "MADV_DONTFORK");
+    else if (advice === "MADV_DONTNEED" || advice === "MADV_FREE")
+      this.#note("discard", start, length, READ_WRITE);
   }
 
   #brk(space: ReplaySpace, args: readonly string[], result: number): void {
@@ -323,6 +364,16 @@ class Replayer {
 function protection(text: string | undefined): { read: boolean; write: boolean; exec: boolean } {
   const flags = flagsArgument(text);
   return { read: flags.has("PROT_READ"), write: flags.has("PROT_WRITE"), exec: flags.has("PROT_EXEC") };
+}
+
+/** The first address from `start` on that is in no piece; `pieces` are sorted. */
+function firstHole(pieces: readonly Piece[], start: number): number {
+  let at = start;
+  for (const piece of pieces) {
+    if (piece.start > at) break;
+    at = Math.max(at, piece.end);
+  }
+  return at;
 }
 
 function protOf(prot: { read: boolean; write: boolean; exec: boolean }): number {

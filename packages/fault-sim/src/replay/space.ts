@@ -21,6 +21,8 @@ export interface ReplaySpace {
   protect(start: number, length: number, prot: { read: boolean; write: boolean; exec: boolean }): void;
   /** mremap that succeeded: from `start`, `oldLength` bytes, to `newStart`, `newLength` bytes. */
   move(start: number, oldLength: number, newLength: number, newStart: number, keepSource: boolean): void;
+  /** MADV_DONTFORK (true) or MADV_DOFORK on a range without holes: does a child get a copy of it? */
+  dontFork(start: number, length: number, dont: boolean): void;
   /** Moves the break to `address`. */
   brk(address: number): void;
   fork(): ReplaySpace;

@@ -68,7 +68,7 @@ const EXIT =
 const SIGNAL = /^--- (?:stopped by )?(\w+)(?: \{.*\})? ---$/;
 const RESUMED = /^<\.\.\. (\w+) resumed>\s*,?\s*/;
 const RESULT =
-  /^\s*=\s*(\?|-?\d+|0x[0-9a-f]+)(?:<[^>]*>)?(?:\s+(E[A-Z0-9]+|ERESTART\w*))?(?:\s+\([^)]*\))?(?:\s+<\d+\.\d+>)?\s*$/;
+  /^\s*=\s*(\?|-?\d+|0x[0-9a-f]+)(?:<[^>]*>)?(?:\s+(E[A-Z0-9]+|ERESTART\w*))?(?:\s+\([^)]*\))*(?:\s+<\d+\.\d+>)?\s*$/;
 const UNFINISHED = /\s*<unfinished \.\.\.>$/;
 
 /**
