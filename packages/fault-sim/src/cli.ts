@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import pc from "picocolors";
 import { DESIGNS, designByName, type SimDesign } from "./designs/index.ts";
-import { SimError } from "./engine/errors.ts";
+import { SimError } from "./errors.ts";
 import { MACHINES, machineByName } from "./machine/presets.ts";
 import { formatDifference } from "./replay/compare.ts";
 import { replayWorkload, touchShare } from "./replay/cost.ts";

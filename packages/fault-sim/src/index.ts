@@ -1,5 +1,5 @@
 export { DESIGNS, designByName, type SimDesign } from "./designs/index.ts";
-export { Agent, Op, type Steps } from "./engine/agent.ts";
+export { Agent, type Steps } from "./engine/agent.ts";
 export {
   addBreakdowns,
   assertBreakdowns,
@@ -10,16 +10,17 @@ export {
   sumOf,
 } from "./engine/breakdown.ts";
 export { Engine, type EngineOptions } from "./engine/engine.ts";
-export { SimError, type SimErrorCode } from "./engine/errors.ts";
 export { Histogram, type LatencySummary } from "./engine/histogram.ts";
+export { CacheLine } from "./engine/line.ts";
+export { Op } from "./engine/op.ts";
 export { EventQueue } from "./engine/queue.ts";
 export { RandomStream } from "./engine/random.ts";
+export { SimError, type SimErrorCode } from "./errors.ts";
 export { type LockReport, LockStats } from "./locks/lock-stats.ts";
 export { Rcu, type RcuReport } from "./locks/rcu.ts";
 export { Rwsem, type RwsemGeneration } from "./locks/rwsem.ts";
 export { Spinlock } from "./locks/spinlock.ts";
 export { VmaLock } from "./locks/vma-lock.ts";
-export { CacheLine } from "./machine/line.ts";
 export { MACHINES, machineByName } from "./machine/presets.ts";
 export { type Cpu, Machine, type MachineSpec, type Placement } from "./machine/topology.ts";
 export { type Difference, firstDifference, formatDifference } from "./replay/compare.ts";
@@ -52,5 +53,6 @@ export { pageFault1 } from "./workloads/page-fault1.ts";
 export { pft } from "./workloads/pft.ts";
 export type { Workload } from "./workloads/workload.ts";
 export { COSTS } from "./world/costs.ts";
+export { type ProcessOptions, SimProcess } from "./world/process.ts";
 export { SimCore } from "./world/sim-core.ts";
-export { World, type WorldOptions } from "./world/world.ts";
+export { World } from "./world/world.ts";

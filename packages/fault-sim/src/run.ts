@@ -2,16 +2,17 @@ import type { FaultCounters } from "@faultline/mm";
 import type { SimDesign } from "./designs/index.ts";
 import { addBreakdowns, type Breakdown } from "./engine/breakdown.ts";
 import { Engine, type EngineOptions } from "./engine/engine.ts";
-import { checkInteger } from "./engine/errors.ts";
 import type { LatencySummary } from "./engine/histogram.ts";
+import { checkInteger } from "./errors.ts";
 import type { LockReport } from "./locks/lock-stats.ts";
 import type { RcuReport } from "./locks/rcu.ts";
 import type { Machine, Placement } from "./machine/topology.ts";
 import type { Workload } from "./workloads/workload.ts";
-import { World, type WorldOptions } from "./world/world.ts";
+import { type ProcessOptions, SimProcess } from "./world/process.ts";
+import { World } from "./world/world.ts";
 
 /** One run: a machine, a design, a workload, a number of threads. */
-export interface RunOptions extends EngineOptions, WorldOptions {
+export interface RunOptions extends EngineOptions, ProcessOptions {
   readonly machine: Machine;
   readonly design: SimDesign;
   readonly workload: Workload;
@@ -49,7 +50,7 @@ export function runOnce(options: RunOptions): RunResult {
     3_600_000_000,
   );
   const engine = new Engine(machine, options);
-  const world = new World(engine, design, options);
+  const world = new World(new SimProcess(engine, design, options));
   const program = workload.prepare(world, threads);
   machine.place(threads, options.placement).forEach((cpu, index) => {
     engine.spawn(`thread ${index}`, cpu, (agent) => program(agent, index));
@@ -91,6 +92,6 @@ function collect(world: World, options: RunOptions, breakdown: Breakdown, micros
     breakdown,
     counters: { ...world.counters },
     locks: locks.filter((lock) => lock.acquisitions + lock.failed > 0),
-    rcu: world.rcu.report(),
+    rcu: world.process.rcu.report(),
   };
 }

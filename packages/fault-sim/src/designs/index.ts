@@ -1,5 +1,5 @@
 import type { DesignName } from "@faultline/mm";
-import { SimError } from "../engine/errors.ts";
+import { SimError } from "../errors.ts";
 
 /** A locking design of @faultline/mm; what it does is mm's own code (mm's `designs`), driven by simulated cores. */
 export interface SimDesign {

@@ -1,23 +1,8 @@
-import type { CacheLine } from "../machine/line.ts";
 import type { Cpu } from "../machine/topology.ts";
 import { State } from "./breakdown.ts";
+import type { CacheLine, LineWaiter } from "./line.ts";
+import { Op } from "./op.ts";
 import type { RandomStream } from "./random.ts";
-
-/** Primitive actions. Locks, RCU, trees and fault paths are made of nothing else. */
-export const Op = {
-  work: 1,
-  read: 2,
-  write: 3,
-  rmw: 4,
-  spin: 5,
-  park: 6,
-  unpark: 7,
-  signal: 8,
-  zero: 9,
-  shootdown: 10,
-  sleep: 11,
-} as const;
-export type Op = (typeof Op)[keyof typeof Op];
 
 /** The program of an agent, or a part of one: yields actions, returns a result. */
 export type Steps<T = void> = Generator<Op, T, void>;
@@ -27,7 +12,7 @@ export type Steps<T = void> = Generator<Op, T, void>;
  * and return the action's code, to be yielded at once: `yield agent.rmw(line)`. So an action costs
  * no allocation. Times are integer picoseconds.
  */
-export class Agent {
+export class Agent implements LineWaiter {
   readonly id: number;
   readonly name: string;
   readonly cpu: Cpu;
@@ -58,7 +43,7 @@ export class Agent {
   amount = 0;
   line: CacheLine | undefined;
   lineOp: Op = Op.read;
-  nextWaiter: Agent | undefined;
+  nextWaiter: LineWaiter | undefined;
   peer: Agent | undefined;
   targets: readonly Agent[] = [];
   node = 0;

@@ -5,11 +5,13 @@
  * An agent's time is cut into states at every change, from its start to the end of the run, so that
  * its breakdown sums to the run time by construction; `run` asserts it all the same.
  */
-import { type CacheLine, LineServer } from "../machine/line.ts";
+
+import { checkInteger, SimError } from "../errors.ts";
 import type { Machine } from "../machine/topology.ts";
-import { Agent, Op, type Steps } from "./agent.ts";
+import { Agent, type Steps } from "./agent.ts";
 import { assertBreakdowns, type Breakdown, occupiesCore, State, toBreakdown } from "./breakdown.ts";
-import { checkInteger, SimError } from "./errors.ts";
+import { type CacheLine, LineServer, type LineWaiter, type Timeline } from "./line.ts";
+import { Op } from "./op.ts";
 import { EventQueue } from "./queue.ts";
 import { RandomStream } from "./random.ts";
 
@@ -24,7 +26,7 @@ export interface EngineOptions {
 }
 
 /** One simulated machine in time. */
-export class Engine {
+export class Engine implements Timeline {
   readonly machine: Machine;
   readonly seed: number;
   readonly agents: Agent[] = [];
@@ -111,7 +113,7 @@ export class Engine {
   }
 
   /** Lets `agent` go on at `time`, in `state` until then. For servers. */
-  schedule(agent: Agent, time: number): void {
+  schedule(agent: LineWaiter, time: number): void {
     agent.token++;
     this.queue.push(time, agent.id, agent.token);
   }

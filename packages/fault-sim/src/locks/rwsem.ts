@@ -13,7 +13,7 @@
 import type { Agent, Steps } from "../engine/agent.ts";
 import { State } from "../engine/breakdown.ts";
 import type { Engine } from "../engine/engine.ts";
-import type { CacheLine } from "../machine/line.ts";
+import type { CacheLine } from "../engine/line.ts";
 import { LockStats } from "./lock-stats.ts";
 import { Spinlock } from "./spinlock.ts";
 

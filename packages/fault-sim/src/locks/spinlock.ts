@@ -4,7 +4,7 @@
  */
 import type { Agent, Steps } from "../engine/agent.ts";
 import type { Engine } from "../engine/engine.ts";
-import type { CacheLine } from "../machine/line.ts";
+import type { CacheLine } from "../engine/line.ts";
 import { LockStats } from "./lock-stats.ts";
 
 /** A spinlock with first-come first-served hand-over. Its holder may not sleep. */

@@ -7,8 +7,8 @@
  */
 import type { Agent, Steps } from "../engine/agent.ts";
 import type { Engine } from "../engine/engine.ts";
-import { SimError } from "../engine/errors.ts";
-import type { CacheLine } from "../machine/line.ts";
+import type { CacheLine } from "../engine/line.ts";
+import { SimError } from "../errors.ts";
 import { LockStats } from "./lock-stats.ts";
 
 /** A reader-writer lock in one word whose readers only try. */

@@ -1,4 +1,4 @@
-import { SimError } from "../engine/errors.ts";
+import { SimError } from "../errors.ts";
 import { Machine, type MachineSpec } from "./topology.ts";
 
 const cyclesAt24 = (cycles: number): number => cycles / 2.4;

@@ -1,4 +1,4 @@
-import { SimError } from "../engine/errors.ts";
+import { SimError } from "../errors.ts";
 
 /** One logical CPU. */
 export interface Cpu {

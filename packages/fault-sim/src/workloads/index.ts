@@ -1,4 +1,4 @@
-import { SimError } from "../engine/errors.ts";
+import { SimError } from "../errors.ts";
 import { pageFault1 } from "./page-fault1.ts";
 import { pft } from "./pft.ts";
 import type { Workload } from "./workload.ts";

@@ -1,5 +1,5 @@
 import { PAGE_SIZE } from "@faultline/mm";
-import { checkInteger } from "../engine/errors.ts";
+import { checkInteger } from "../errors.ts";
 import type { Workload } from "./workload.ts";
 
 /**

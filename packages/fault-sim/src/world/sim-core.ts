@@ -8,10 +8,13 @@
  * before the next effect of that core, so still inside the write section.
  */
 import type { CorePort, LineRef, LockRef, WorkKind } from "@faultline/mm";
-import type { Agent, Op, Steps } from "../engine/agent.ts";
-import type { CacheLine } from "../machine/line.ts";
+import type { Agent, Steps } from "../engine/agent.ts";
+import type { CacheLine } from "../engine/line.ts";
+import type { Op } from "../engine/op.ts";
 import { COSTS } from "./costs.ts";
-import type { World } from "./world.ts";
+import type { SimProcess } from "./process.ts";
+
+const TREE_NODE_BYTES = 256;
 
 type Mode = "read" | "write";
 
@@ -21,7 +24,7 @@ NOTHING.next();
 
 /** A core of a simulated process, for one agent. */
 export class SimCore implements CorePort<Op> {
-  readonly #world: World;
+  readonly #process: SimProcess;
   readonly #agent: Agent;
   /** Where the operation in progress looks things up, bytes. */
   #address = 0;
@@ -33,8 +36,8 @@ export class SimCore implements CorePort<Op> {
   #pathStart = 0;
   #pathEnd = 0;
 
-  constructor(world: World, agent: Agent) {
-    this.#world = world;
+  constructor(process: SimProcess, agent: Agent) {
+    this.#process = process;
     this.#agent = agent;
   }
 
@@ -57,26 +60,26 @@ export class SimCore implements CorePort<Op> {
   }
 
   downgrade(lock: LockRef): Steps {
-    return this.#afterStores(this.#world.words.rwsem(lock).downgradeWrite(this.#agent));
+    return this.#afterStores(this.#process.words.rwsem(lock).downgradeWrite(this.#agent));
   }
 
   rcuLock(): Steps {
-    this.#world.rcu.readLock(this.#agent);
+    this.#process.rcu.readLock(this.#agent);
     return NOTHING;
   }
 
   rcuUnlock(): Steps {
-    this.#world.rcu.readUnlock(this.#agent);
+    this.#process.rcu.readUnlock(this.#agent);
     return NOTHING;
   }
 
   rcuDefer(bytes: number, free: () => void): Steps {
-    this.#world.rcu.defer(this.#agent, bytes, free);
+    this.#process.rcu.defer(this.#agent, bytes, free);
     return NOTHING;
   }
 
   touch(access: "read" | "write" | "rmw", line: LineRef): Steps {
-    return this.#afterStores(this.#touch(access, this.#world.words.line(line.word, line.name)));
+    return this.#afterStores(this.#touch(access, this.#process.words.line(line.word, line.name)));
   }
 
   work(what: WorkKind, times: number): Steps {
@@ -95,7 +98,7 @@ export class SimCore implements CorePort<Op> {
   }
 
   #acquire(lock: LockRef, mode: Mode): Steps {
-    const { words } = this.#world;
+    const { words } = this.#process;
     if (lock.kind === "spinlock") return words.spinlock(lock).lock(this.#agent);
     if (lock.kind === "rwsem") {
       const rwsem = words.rwsem(lock);
@@ -106,7 +109,7 @@ export class SimCore implements CorePort<Op> {
   }
 
   #tryAcquire(lock: LockRef, mode: Mode): Steps<boolean> {
-    const { words, firstFaultFallsBack, mm } = this.#world;
+    const { words, firstFaultFallsBack, mm } = this.#process;
     // The one place where a protocol tries for mmap_lock is a VMA's first fault, which wants an anon_vma.
     if (firstFaultFallsBack && lock.word === mm.mmapLock.word) return this.#refuse();
     if (lock.kind === "vma") {
@@ -118,7 +121,7 @@ export class SimCore implements CorePort<Op> {
   }
 
   #release(lock: LockRef, mode: Mode): Steps {
-    const { words } = this.#world;
+    const { words } = this.#process;
     if (lock.kind === "spinlock") return words.spinlock(lock).unlock(this.#agent);
     if (lock.kind === "vma") {
       const vmaLock = words.vmaLock(lock);
@@ -160,7 +163,7 @@ export class SimCore implements CorePort<Op> {
 
   *#allocPage(): Steps {
     const agent = this.#agent;
-    const { pages } = this.#world;
+    const { pages } = this.#process;
     if (pages.mustRefill(agent)) yield* pages.refill(agent);
     agent.freePages--;
     yield agent.work(COSTS["alloc-page"] * 1000);
@@ -174,7 +177,7 @@ export class SimCore implements CorePort<Op> {
 
   *#zap(pages: number): Steps {
     yield this.#agent.work(COSTS["zap-pte"] * 1000 * pages);
-    yield* this.#world.pages.release(this.#agent, pages);
+    yield* this.#process.pages.release(this.#agent, pages);
   }
 
   *#touch(access: "read" | "write" | "rmw", line: CacheLine): Steps {
@@ -188,7 +191,7 @@ export class SimCore implements CorePort<Op> {
   }
 
   *#shootdown(): Steps {
-    yield this.#agent.shootdown(this.#world.engine.agents);
+    yield this.#agent.shootdown(this.#process.engine.agents);
   }
 
   // biome-ignore lint/correctness/useYield: refusing costs nothing
@@ -198,26 +201,26 @@ export class SimCore implements CorePort<Op> {
 
   /** `steps`, after the lines that this core's last store into the tree has written. */
   #afterStores<T>(steps: Steps<T>): Steps<T> {
-    return this.#world.storedWords.length === 0 ? steps : this.#chargeStores(steps);
+    return this.#process.stores.words.length === 0 ? steps : this.#chargeStores(steps);
   }
 
   *#chargeStores<T>(steps: Steps<T>): Steps<T> {
-    const { words } = this.#world;
-    for (const word of this.#world.takeStoredWords(this.#agent)) {
-      yield this.#agent.write(words.line(word, "tree node"));
-    }
+    const { words, stores, rcu } = this.#process;
+    const { nodes, deadNodes } = stores.take();
+    if (deadNodes > 0) rcu.defer(this.#agent, deadNodes * TREE_NODE_BYTES);
+    for (const word of nodes) yield this.#agent.write(words.line(word, "tree node"));
     return yield* steps;
   }
 
   #findPath(): readonly CacheLine[] {
-    const { mm, words, treeVersion } = this.#world;
+    const { mm, words, stores } = this.#process;
     const address = this.#address;
-    if (treeVersion === this.#pathVersion && address >= this.#pathStart && address < this.#pathEnd) {
+    if (stores.version === this.#pathVersion && address >= this.#pathStart && address < this.#pathEnd) {
       return this.#path;
     }
     const vma = mm.tree.at(address);
     this.#path = mm.tree.path(address).map((word) => words.line(word, "tree node"));
-    this.#pathVersion = treeVersion;
+    this.#pathVersion = stores.version;
     this.#pathStart = vma?.vmStart ?? 0;
     this.#pathEnd = vma?.vmEnd ?? 0;
     return this.#path;

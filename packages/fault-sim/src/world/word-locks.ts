@@ -5,11 +5,11 @@
  */
 import type { AddressSpace, LockRef } from "@faultline/mm";
 import type { Engine } from "../engine/engine.ts";
+import type { CacheLine } from "../engine/line.ts";
 import { LockStats } from "../locks/lock-stats.ts";
 import { Rwsem, type RwsemGeneration } from "../locks/rwsem.ts";
 import { Spinlock } from "../locks/spinlock.ts";
 import { VmaLock } from "../locks/vma-lock.ts";
-import type { CacheLine } from "../machine/line.ts";
 
 const LINE_SHIFT = 4;
 

@@ -1,13 +1,12 @@
 /*
- * One simulated process: an address space of @faultline/mm, its locks and lines on the simulated machine, and the
- * operations threads do on it. What an operation does is mm's own protocol; this file only starts it, times it and
- * knows what happened to the tree.
+ * The operations that threads do on the address space of one simulated process. What an operation does is mm's own
+ * protocol; this file only starts it on a core and times it.
  *
  * Between two actions of the engine a protocol runs alone, so the address space lives in plain memory. Lock order
  * is mm's; zone locks are innermost.
  */
 import {
-  AddressSpace,
+  type AddressSpace,
   type FaultAccess,
   type FaultCounters,
   MAP,
@@ -20,56 +19,35 @@ import {
   PROT,
   type Protocol,
 } from "@faultline/mm";
-import type { SimDesign } from "../designs/index.ts";
 import type { Agent, Steps } from "../engine/agent.ts";
 import type { Engine } from "../engine/engine.ts";
 import { Histogram } from "../engine/histogram.ts";
 import type { LockStats } from "../locks/lock-stats.ts";
-import { Rcu } from "../locks/rcu.ts";
-import type { RwsemGeneration } from "../locks/rwsem.ts";
-import { PageAllocator } from "./page-allocator.ts";
+import type { SimProcess } from "./process.ts";
 import { SimCore } from "./sim-core.ts";
-import { WordLocks } from "./word-locks.ts";
 
-const TREE_NODE_BYTES = 256;
 const READ_WRITE: number = PROT.READ | PROT.WRITE;
 const PRIVATE: number = MAP.PRIVATE | MAP.ANONYMOUS | MAP.NORESERVE;
 /** Where the areas of {@link World.areaOf} begin: below the heap and what mmap chooses. */
 const AREAS_START = 0x2000_0000_0000;
 const TABLE_PAGES = 512;
 
-/** Choices of a simulated process. */
-export interface WorldOptions {
-  readonly rwsem?: RwsemGeneration;
-  /** Must the first fault of a VMA take mmap_lock? Default "when-needed": a try, without waiting. */
-  readonly firstFaultFallback?: "always" | "when-needed";
-}
-
-/** The process, its address space, its counters. Addresses are bytes, page-aligned unless said otherwise. */
+/** One process at work. Addresses are bytes, page-aligned unless said otherwise. */
 export class World {
-  readonly engine: Engine;
-  readonly mm: AddressSpace;
-  readonly rcu: Rcu;
-  /** Locks and lines of the address space's words. */
-  readonly words: WordLocks;
-  readonly pages: PageAllocator;
-  readonly firstFaultFallsBack: boolean;
-  /** Changes with every store into the tree. */
-  treeVersion = 0;
-  /** Nodes whose lines the store that has just happened has written; see {@link takeStoredWords}. */
-  storedWords: number[] = [];
-  #deadNodes = 0;
+  readonly process: SimProcess;
   readonly #cores: SimCore[] = [];
   readonly #operations: Map<string, Histogram> = new Map();
 
-  constructor(engine: Engine, design: SimDesign, options: WorldOptions = {}) {
-    this.engine = engine;
-    this.mm = AddressSpace.create({ design: design.name });
-    this.rcu = new Rcu(engine);
-    this.words = new WordLocks(engine, this.mm, options.rwsem);
-    this.pages = new PageAllocator(engine, this.words.stats("zone_lock"));
-    this.firstFaultFallsBack = options.firstFaultFallback === "always";
-    this.#watchTree();
+  constructor(process: SimProcess) {
+    this.process = process;
+  }
+
+  get engine(): Engine {
+    return this.process.engine;
+  }
+
+  get mm(): AddressSpace {
+    return this.process.mm;
   }
 
   /** How faults went, as mm counts them. */
@@ -78,7 +56,7 @@ export class World {
   }
 
   get locks(): Iterable<LockStats> {
-    return this.words.classes;
+    return this.process.words.classes;
   }
 
   get operations(): Iterable<readonly [string, Histogram]> {
@@ -98,7 +76,7 @@ export class World {
   prepareMapping(pages: number): number {
     const flags = PRIVATE | MAP.POPULATE;
     const start = this.mm.mmap({ length: pages * PAGE_SIZE, prot: READ_WRITE, flags });
-    this.takeStoredWords(undefined);
+    this.process.stores.take();
     return start;
   }
 
@@ -138,16 +116,6 @@ export class World {
     return onCores(protocol, core);
   }
 
-  /** The nodes written by stores into the tree since the last call, to be charged to `agent`. */
-  takeStoredWords(agent: Agent | undefined): readonly number[] {
-    const words = this.storedWords;
-    const dead = this.#deadNodes;
-    this.storedWords = [];
-    this.#deadNodes = 0;
-    if (agent && dead > 0) this.rcu.defer(agent, dead * TREE_NODE_BYTES);
-    return words;
-  }
-
   *#timed<T>(agent: Agent, operation: string, address: number, protocol: Protocol<T>): Steps<T> {
     const start = this.engine.now;
     const result = yield* this.run(agent, address, protocol);
@@ -158,7 +126,7 @@ export class World {
   #core(agent: Agent): SimCore {
     let core = this.#cores[agent.id];
     if (!core) {
-      core = new SimCore(this, agent);
+      core = new SimCore(this.process, agent);
       this.#cores[agent.id] = core;
     }
     return core;
@@ -171,35 +139,5 @@ export class World {
       this.#operations.set(operation, histogram);
     }
     histogram.add(this.engine.now - start);
-  }
-
-  /** A node's first line holds its parent word and the first slots: readers read it, stores write it. */
-  #watchTree(): void {
-    const { tree } = this.mm.tree;
-    tree.onStep = (step) => {
-      switch (step.what) {
-        case "type":
-          this.treeVersion++;
-          break;
-        case "publish":
-          this.#stored(step.node === 0 ? tree.root : step.node);
-          break;
-        case "build":
-        case "slot":
-        case "adopt":
-          this.#stored(step.node);
-          break;
-        case "dead":
-          this.#deadNodes++;
-          this.#stored(step.node);
-          break;
-        default:
-          break;
-      }
-    };
-  }
-
-  #stored(node: number): void {
-    if (!this.storedWords.includes(node)) this.storedWords.push(node);
   }
 }

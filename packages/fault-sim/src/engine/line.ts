@@ -9,8 +9,28 @@
  *
  * The queue is linked through the waiting agents: serving allocates nothing.
  */
-import { type Agent, Op } from "../engine/agent.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { Cpu, Machine } from "../machine/topology.ts";
+import { Op } from "./op.ts";
+import type { EventQueue } from "./queue.ts";
+
+/** An agent as a line sees it: what it asks for, from where, and who is behind it. */
+export interface LineWaiter {
+  readonly id: number;
+  readonly cpu: Cpu;
+  token: number;
+  lineOp: Op;
+  nextWaiter: LineWaiter | undefined;
+}
+
+/** What lines need of the engine. */
+export interface Timeline {
+  readonly machine: Machine;
+  readonly queue: EventQueue;
+  /** Picoseconds. */
+  readonly now: number;
+  /** Lets `waiter` go on at `time`. */
+  schedule(waiter: LineWaiter, time: number): void;
+}
 
 /** One cache line; fields of one line are one server, whether they belong together or not. */
 export class CacheLine {
@@ -26,8 +46,8 @@ export class CacheLine {
   freeAt = 0;
   /** The owner may touch the line again until then although others wait. */
   windowEnd = 0;
-  head: Agent | undefined;
-  tail: Agent | undefined;
+  head: LineWaiter | undefined;
+  tail: LineWaiter | undefined;
   /** Requests that had to come from another CPU. */
   transfers = 0;
   eventPending = false;
@@ -46,11 +66,11 @@ export class CacheLine {
 
 /** Serves the lines of one engine. */
 export class LineServer {
-  readonly #engine: Engine;
+  readonly #engine: Timeline;
   readonly #nearest: boolean;
   readonly #lines: CacheLine[] = [];
 
-  constructor(engine: Engine, arbitration: "fcfs" | "nearest") {
+  constructor(engine: Timeline, arbitration: "fcfs" | "nearest") {
     this.#engine = engine;
     this.#nearest = arbitration === "nearest";
   }
@@ -62,7 +82,7 @@ export class LineServer {
   }
 
   /** Starts an access. Returns its end if it hits in the own cache, else -1: the agent is scheduled later. */
-  access(agent: Agent, line: CacheLine, op: Op): number {
+  access(agent: LineWaiter, line: CacheLine, op: Op): number {
     const { machine, now } = this.#engine;
     const cpu = agent.cpu.index;
     if (op === Op.read) {
@@ -105,7 +125,7 @@ export class LineServer {
     this.#engine.queue.push(Math.max(line.freeAt, this.#engine.now), ~line.id, 0);
   }
 
-  #enqueue(line: CacheLine, agent: Agent): void {
+  #enqueue(line: CacheLine, agent: LineWaiter): void {
     agent.nextWaiter = undefined;
     if (line.tail) line.tail.nextWaiter = agent;
     else line.head = agent;
@@ -119,7 +139,7 @@ export class LineServer {
     this.#armed(line);
   }
 
-  #serveRead(line: CacheLine, agent: Agent): void {
+  #serveRead(line: CacheLine, agent: LineWaiter): void {
     const { machine, now } = this.#engine;
     const end = line.has(agent.cpu.index) ? now + machine.localRead : now + this.#fetchCost(line, agent);
     if (line.owner >= 0) this.#setShared(line, line.owner);
@@ -133,9 +153,9 @@ export class LineServer {
 
   /** Readers of the same socket that already wait get their copy with the same answer. */
   #answerSocket(line: CacheLine, socket: number, end: number): void {
-    let before: Agent | undefined;
+    let before: LineWaiter | undefined;
     for (let waiter = line.head; waiter; ) {
-      const next: Agent | undefined = waiter.nextWaiter;
+      const next: LineWaiter | undefined = waiter.nextWaiter;
       if (waiter.lineOp === Op.read && waiter.cpu.socket === socket) {
         this.#unlink(line, before, waiter);
         this.#setShared(line, waiter.cpu.index);
@@ -147,7 +167,7 @@ export class LineServer {
     }
   }
 
-  #serveUpdate(line: CacheLine, agent: Agent): void {
+  #serveUpdate(line: CacheLine, agent: LineWaiter): void {
     const { machine, now } = this.#engine;
     const arrival = now + (line.owner === agent.cpu.index ? 0 : this.#fetchCost(line, agent));
     const end = arrival + (agent.lineOp === Op.rmw ? machine.atomic : machine.store);
@@ -161,7 +181,7 @@ export class LineServer {
   }
 
   /** From the owner; of a shared line the farthest copy for an update, the nearest for a read; else from memory. */
-  #fetchCost(line: CacheLine, agent: Agent): number {
+  #fetchCost(line: CacheLine, agent: LineWaiter): number {
     const { machine } = this.#engine;
     if (line.owner >= 0) return machine.transfer(machine.cpus[line.owner]!, agent.cpu);
     if (!line.shared) return machine.memory;
@@ -183,20 +203,24 @@ export class LineServer {
     line.shared = true;
   }
 
-  #takeHead(line: CacheLine): Agent {
+  #takeHead(line: CacheLine): LineWaiter {
     const agent = line.head!;
     this.#unlink(line, undefined, agent);
     return agent;
   }
 
-  #takeNearest(line: CacheLine): Agent {
+  #takeNearest(line: CacheLine): LineWaiter {
     if (line.owner < 0) return this.#takeHead(line);
     const { machine } = this.#engine;
     const from = machine.cpus[line.owner]!;
     let best = line.head!;
-    let beforeBest: Agent | undefined;
-    let before: Agent | undefined;
-    for (let waiter: Agent | undefined = line.head; waiter; before = waiter, waiter = waiter.nextWaiter) {
+    let beforeBest: LineWaiter | undefined;
+    let before: LineWaiter | undefined;
+    for (
+      let waiter: LineWaiter | undefined = line.head;
+      waiter;
+      before = waiter, waiter = waiter.nextWaiter
+    ) {
       if (machine.transfer(from, waiter.cpu) < machine.transfer(from, best.cpu)) {
         best = waiter;
         beforeBest = before;
@@ -206,7 +230,7 @@ export class LineServer {
     return best;
   }
 
-  #unlink(line: CacheLine, before: Agent | undefined, agent: Agent): void {
+  #unlink(line: CacheLine, before: LineWaiter | undefined, agent: LineWaiter): void {
     if (before) before.nextWaiter = agent.nextWaiter;
     else line.head = agent.nextWaiter;
     if (line.tail === agent) line.tail = before;
