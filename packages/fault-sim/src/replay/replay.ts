@@ -1,6 +1,6 @@
 /*
- * Replays the calls of a recording on address spaces, one per process. What execve builds comes from the
- * recorded maps. A task is a pid in the recording; threads are tasks that share a space.
+ * Replays the calls of a recording on address spaces, one per process (tasks.ts). What execve builds comes from the
+ * recorded maps.
  *
  * A call takes effect where its return is printed. Threads make that wrong in one way that shows: the kernel has
  * already unmapped a range and gives it to another thread before strace prints that munmap has returned. A place
@@ -17,13 +17,12 @@ import {
   type CallRecord,
   descriptorArgument,
   flagsArgument,
-  namedArgument,
   numberArgument,
 } from "./strace-parser.ts";
+import { isClone, TaskTable } from "./tasks.ts";
 
 const PAGE = 4096;
 const READ_WRITE: number = PROT.READ | PROT.WRITE;
-const CLONES: ReadonlySet<string> = new Set(["clone", "clone3", "fork", "vfork"]);
 
 /** A change of an address space, as the cost model sees it. */
 export interface Activity {
@@ -49,19 +48,6 @@ export interface ReplayResult {
   readonly activity: readonly Activity[];
 }
 
-interface Process {
-  readonly pid: number;
-  space: ReplaySpace;
-  stackStart: number | undefined;
-  exited: boolean;
-}
-
-interface Task {
-  process: Process;
-  /** vfork: shares the parent's space until execve. */
-  borrowed: boolean;
-}
-
 /** Replays `recording` on spaces made by `makeSpace`. RecordingError if a call cannot be replayed. */
 export function replay(recording: Recording, makeSpace: SpaceFactory): ReplayResult {
   return new Replayer(recording, makeSpace).run();
@@ -69,27 +55,20 @@ export function replay(recording: Recording, makeSpace: SpaceFactory): ReplayRes
 
 class Replayer {
   readonly #recording: Recording;
-  readonly #makeSpace: SpaceFactory;
-  readonly #tasks: Map<number, Task> = new Map();
-  readonly #execsSeen: Map<number, number> = new Map();
-  readonly #cloning: Map<number, BeginRecord> = new Map();
+  readonly #tasks: TaskTable;
   readonly #underWay: RangesUnderWay;
-  readonly #breaks: Map<number, number[]> = new Map();
   /** The break after the last brk call, rounded up to a page. */
   readonly #breakOf: WeakMap<ReplaySpace, number> = new WeakMap();
   readonly #calls: Record<string, number> = {};
   readonly #differences: Difference[] = [];
   readonly #activity: Activity[] = [];
-  #processes = 0;
-  #threads = 0;
   #failed = 0;
   #compared = 0;
 
   constructor(recording: Recording, makeSpace: SpaceFactory) {
     this.#recording = recording;
-    this.#makeSpace = makeSpace;
+    this.#tasks = new TaskTable(recording, makeSpace);
     this.#underWay = new RangesUnderWay(recording.records);
-    this.#findBreaks();
   }
 
   run(): ReplayResult {
@@ -99,29 +78,14 @@ class Replayer {
       else if (record.kind === "call") this.#guarded(record);
     }
     return {
-      processes: this.#processes,
-      threads: this.#threads,
+      processes: this.#tasks.processes,
+      threads: this.#tasks.threads,
       calls: this.#calls,
       failed: this.#failed,
       compared: this.#compared,
       differences: this.#differences,
       activity: this.#activity,
     };
-  }
-
-  /** The break after the n-th execve of a pid is the result of the first brk(NULL) that follows it. */
-  #findBreaks(): void {
-    const waiting = new Set<number>();
-    for (const record of this.#recording.records) {
-      if (record.kind !== "call") continue;
-      if (record.name === "execve" && record.result === 0) {
-        this.#breaks.set(record.pid, [...(this.#breaks.get(record.pid) ?? []), Number.NaN]);
-        waiting.add(record.pid);
-      } else if (record.name === "brk" && waiting.delete(record.pid) && record.result !== undefined) {
-        const list = this.#breaks.get(record.pid)!;
-        list[list.length - 1] = record.result;
-      }
-    }
   }
 
   #guarded(call: CallRecord): void {
@@ -138,7 +102,7 @@ class Replayer {
   }
 
   #begin(record: BeginRecord): void {
-    if (CLONES.has(record.name)) this.#cloning.set(record.pid, record);
+    if (isClone(record.name)) this.#tasks.beginClone(record);
     this.#underWay.begin(record);
     // exit_group takes effect when it begins; strace may never print its end.
     if (record.name === "exit_group") this.#exit(record.pid);
@@ -149,14 +113,14 @@ class Replayer {
       this.#exit(call.pid);
       return;
     }
-    this.#cloning.delete(call.pid);
+    this.#tasks.endClone(call.pid);
     if (this.#underWay.end(call)) return;
     if (call.error !== undefined || call.result === undefined) {
       if (call.error !== undefined) this.#fail(call);
       return;
     }
-    if (call.name === "execve" || call.name === "execveat") this.#execve(call);
-    else if (CLONES.has(call.name)) this.#clone(call, call.result);
+    if (call.name === "execve" || call.name === "execveat") this.#tasks.execve(call);
+    else if (isClone(call.name)) this.#tasks.clone(call, call.result);
     else this.#memory(call, call.result);
     this.#calls[call.name] = (this.#calls[call.name] ?? 0) + 1;
   }
@@ -165,88 +129,16 @@ class Replayer {
   #fail(call: CallRecord): void {
     this.#failed++;
     if (call.name !== "mprotect" || call.error !== "ENOMEM") return;
-    const space = this.#task(call.pid, call.line).process.space;
+    const space = this.#tasks.task(call.pid, call.line).process.space;
     const start = numberArgument(call.args[0]);
     const mapped = firstHole(space.pieces(), start) - start;
     const length = Math.min(roundUp(numberArgument(call.args[1])), mapped);
     if (length > 0) space.protect(start, length, protection(call.args[2]));
   }
 
-  #execve(call: CallRecord): void {
-    const nth = this.#execsSeen.get(call.pid) ?? 0;
-    this.#execsSeen.set(call.pid, nth + 1);
-    const maps = this.#recording.maps?.execs.filter((one) => one.pid === call.pid)[nth];
-    if (this.#recording.maps && !maps) {
-      throw new RecordingError(
-        "EBADMSG",
-        `line ${call.line}: no maps recorded after execve number ${nth + 1} of pid ${call.pid}`,
-        call.line,
-      );
-    }
-    const found = this.#breaks.get(call.pid)?.[nth];
-    const space = this.#makeSpace(
-      maps?.pieces ?? [],
-      found === undefined || Number.isNaN(found) ? undefined : found,
-    );
-    const task = this.#tasks.get(call.pid);
-    if (task && !task.borrowed) {
-      task.process.space = space;
-      task.process.stackStart = maps?.stackStart;
-    } else {
-      if (!task) this.#processes++;
-      this.#tasks.set(call.pid, {
-        process: { pid: call.pid, space, stackStart: maps?.stackStart, exited: false },
-        borrowed: false,
-      });
-    }
-  }
-
-  #clone(call: CallRecord, child: number): void {
-    if (!this.#tasks.has(child)) this.#spawn(call, child);
-  }
-
-  #spawn(call: CallRecord | BeginRecord, child: number): void {
-    const parent = this.#task(call.pid, call.line);
-    const flags = flagsArgument(namedArgument(call.args, "flags") ?? "0");
-    const thread = flags.has("CLONE_THREAD");
-    if (thread) {
-      this.#threads++;
-      this.#tasks.set(child, { process: parent.process, borrowed: false });
-      return;
-    }
-    this.#processes++;
-    const shares = call.name === "vfork" || flags.has("CLONE_VM");
-    const space = shares ? parent.process.space : parent.process.space.fork();
-    this.#tasks.set(child, {
-      process: { pid: child, space, stackStart: parent.process.stackStart, exited: false },
-      borrowed: shares,
-    });
-  }
-
-  /** The task of `pid`; one never seen is the child of whoever is inside clone, or begins the recording. */
-  #task(pid: number, line: number): Task {
-    const known = this.#tasks.get(pid);
-    if (known) return known;
-    const cloning = [...this.#cloning.values()];
-    if (cloning.length === 1) {
-      this.#spawn(cloning[0]!, pid);
-      return this.#tasks.get(pid)!;
-    }
-    if (this.#recording.maps)
-      throw new RecordingError("EBADMSG", `line ${line}: pid ${pid} appears from nowhere`, line);
-    // A recording without maps may begin anywhere: what was there before is not known.
-    this.#processes++;
-    const task: Task = {
-      process: { pid, space: this.#makeSpace([], undefined), stackStart: undefined, exited: false },
-      borrowed: false,
-    };
-    this.#tasks.set(pid, task);
-    return task;
-  }
-
   #memory(call: CallRecord, result: number): void {
     const { args } = call;
-    const space = this.#task(call.pid, call.line).process.space;
+    const space = this.#tasks.task(call.pid, call.line).process.space;
     switch (call.name) {
       case "mmap":
       case "mmap2":
