@@ -23,6 +23,7 @@
  */
 import { RcuDomain } from "@faultline/sync";
 import { ArenaError, checkInteger } from "./errors.ts";
+import type { FailureScope } from "./failure.ts";
 import * as L from "./layout.ts";
 import { isSharedBuffer, outOfMemory, Region } from "./region.ts";
 import { SlabCache, type SlabStats } from "./slab.ts";
@@ -71,6 +72,14 @@ export interface ArenaStats {
   /** How often the buffer has grown. */
   readonly grown: number;
   readonly caches: readonly SlabStats[];
+}
+
+/** An object that nobody has freed. */
+export interface Leak {
+  /** Name of its cache. */
+  readonly cache: string;
+  /** Its first word. */
+  readonly word: number;
 }
 
 const BYTES_LIMIT = L.WORDS_LIMIT * 4;
@@ -199,7 +208,7 @@ export class Arena {
   allocWords(count: number): number {
     checkInteger("Arena.allocWords: count", count, 1, L.WORDS_LIMIT);
     const region = this.#region;
-    const word = region.takeFailure() ? 0 : region.locked(() => region.carve(count));
+    const word = region.failure.take(undefined) ? 0 : region.locked(() => region.carve(count));
     if (word === 0) throw outOfMemory(`Arena.allocWords(${count})`, region);
     return word;
   }
@@ -238,10 +247,39 @@ export class Arena {
    * Makes the `n`-th allocation of this agent from now fail with `ENOMEM`, once: `1` is the next one. An
    * allocation is a call of alloc, tryAlloc, reserve or allocWords; allocations out of a reservation do not
    * count, because they cannot fail. `0` disarms.
+   *
+   * @param scope - only those of one cache
+   * @throws RangeError unless `n` is an integer in `0..2^30`
    */
-  failNth(n: number): void {
+  failNth(n: number, scope: FailureScope = {}): void {
     checkInteger("Arena.failNth: n", n, 0, 2 ** 30);
-    this.#region.failIn = n;
+    this.#region.failure.failNth(n, scope);
+  }
+
+  /**
+   * Makes every allocation of this agent fail with this probability, counted as by {@link failNth}. `0` disarms.
+   *
+   * @param probability - `0..1`
+   * @param options - only those of one cache; `seed`, a 32-bit integer, default 1: equal seeds, equal failures
+   * @throws RangeError if `probability` or `seed` is out of range
+   */
+  failRandomly(probability: number, options: FailureScope & { readonly seed?: number } = {}): void {
+    if (!(probability >= 0 && probability <= 1)) {
+      throw new RangeError(`Arena.failRandomly: probability must be in 0..1, got ${String(probability)}`);
+    }
+    const { seed = 1 } = options;
+    checkInteger("Arena.failRandomly: seed", seed, -(2 ** 31), 2 ** 32 - 1);
+    this.#region.failure.failRandomly(probability, seed, options);
+  }
+
+  /**
+   * Every object that is allocated and not freed: a leak report, when nothing should be left. Deferred objects
+   * are none. Cost: proportional to the size of all slabs; for tests and for the end of a program.
+   */
+  leaks(): Leak[] {
+    const count = Atomics.load(this.#region.refresh(), L.CACHES);
+    const caches = Array.from({ length: count }, (_, index) => new SlabCache(this.#region, this.rcu, index));
+    return caches.flatMap((cache) => cache.live().map((word) => ({ cache: cache.name, word })));
   }
 
   /**

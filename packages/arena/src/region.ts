@@ -15,6 +15,7 @@
  */
 import { SpinLock } from "@faultline/sync";
 import { ArenaError } from "./errors.ts";
+import { FailureInjection } from "./failure.ts";
 import * as L from "./layout.ts";
 
 /** Words of a freed object, and of an outgrown unshared buffer, in debug mode. */
@@ -30,8 +31,7 @@ export class Region {
   readonly debug: boolean;
   /** Called with the new buffer after an unshared one has been replaced. */
   onReplace: ((buffer: ArrayBuffer) => void) | undefined = undefined;
-  /** Allocations until the injected failure, which is counted in this agent only; 0 = none. */
-  failIn: number = 0;
+  readonly failure: FailureInjection = new FailureInjection();
 
   constructor(buffer: ArrayBuffer | SharedArrayBuffer) {
     this.buffer = buffer;
@@ -68,11 +68,6 @@ export class Region {
     } finally {
       this.leave();
     }
-  }
-
-  /** Counts one allocation against the armed failure. */
-  takeFailure(): boolean {
-    return this.failIn > 0 && --this.failIn === 0;
   }
 
   /** First word of `count` fresh chunks in a row, growing the buffer if need be; 0 if impossible. Lock held. */

@@ -104,7 +104,7 @@ export class SlabCache {
   /** As {@link alloc}, but returns 0 if the arena is full. */
   tryAlloc(): number {
     const region = this.#region;
-    if (region.failIn !== 0 && this.#reserved === 0 && region.takeFailure()) return 0;
+    if (region.failure.isArmed && this.#reserved === 0 && region.failure.take(this.name)) return 0;
     region.enter();
     const word = this.#take();
     region.leave();
@@ -120,13 +120,13 @@ export class SlabCache {
    * @param count - objects, integer `0..2^24`
    * @throws ArenaError `ENOMEM` if there is no room for all of them, with everything as it was
    *
-   * Reserved allocations are not counted by `failNth`. Cost: proportional to the objects asked for.
+   * Reserved allocations are not counted by `Arena.failNth` and `failRandomly`. Cost: proportional to the objects asked for.
    */
   reserve(count: number): void {
     checkInteger(`${this.name}.reserve: count`, count, 0, 2 ** 24);
     if (count <= this.#reserved) return;
     const region = this.#region;
-    if (region.takeFailure()) throw outOfMemory(`${this.name}.reserve`, region);
+    if (region.failure.take(this.name)) throw outOfMemory(`${this.name}.reserve`, region);
     while (!region.locked(() => this.#promise(count))) {
       if (this.#reclaimBatch() > 0) continue;
       if (!region.locked(() => this.#promise(count) || (this.#addSlabs(count) && this.#promise(count)))) {
@@ -191,6 +191,24 @@ export class SlabCache {
       if (count === 0) return total;
       total += count;
     }
+  }
+
+  /**
+   * The first words of all objects that are allocated and not freed, in no order: what has leaked, if nothing
+   * should be left. Takes the lock for the whole walk. Cost: proportional to the slabs' size; for tests.
+   */
+  live(): number[] {
+    return this.#region.locked(() => {
+      const words = this.#region.i32;
+      const found: number[] = [];
+      for (let slab = words[this.#base + L.SLAB_HEAD]; slab !== 0; slab = words[slab + L.SLAB_NEXT]) {
+        const first = slab + words[this.#base + L.FIRST];
+        const end = first + words[this.#base + L.PER_SLAB] * this.#stride;
+        for (let word = first; word < end; word += this.#stride)
+          if (this.#isLive(words, word)) found.push(word);
+      }
+      return found;
+    });
   }
 
   /** Counts of this cache. In a shared arena they are a consistent snapshot. */
