@@ -100,6 +100,13 @@ export class WaitQueue {
     return this.#absolute(Atomics.load(this.#words, this.#base + HEAD));
   }
 
+  /** First waiter that wants `kind`, 0 if there is none. Under lock. */
+  firstOf(kind: Kind): number {
+    let at = this.head;
+    while (at !== 0 && this.kindOf(at) !== kind) at = this.#next(at);
+    return at;
+  }
+
   /** Is `slot` the only waiter? Under lock. */
   isSingular(slot: number): boolean {
     return this.head === slot && this.#next(slot) === 0;
@@ -147,8 +154,8 @@ export class WaitQueue {
     return before === 0;
   }
 
-  /** Unlinks every queued reader, skipping over writers. Under lock. */
-  takeReaders(): number[] {
+  /** Unlinks every queued reader, skipping over writers unless `untilWriter`. Under lock. */
+  takeReaders(untilWriter: boolean): number[] {
     const readers: number[] = [];
     let before = 0;
     for (let at = this.head; at !== 0; ) {
@@ -156,6 +163,8 @@ export class WaitQueue {
       if (this.kindOf(at) === Kind.Read) {
         this.#unlink(before, at);
         readers.push(at);
+      } else if (untilWriter) {
+        break;
       } else {
         before = at;
       }
