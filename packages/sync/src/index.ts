@@ -3,5 +3,6 @@ export { Guard } from "./guard.ts";
 export { Mutex } from "./mutex.ts";
 export { RcuDomain, type RcuDomainOptions } from "./rcu.ts";
 export { RwSem, WriteGuard } from "./rwsem.ts";
+export type { RwSemOptions, RwSemPolicy } from "./rwsem-policy.ts";
 export { SpinLock } from "./spinlock.ts";
-export type { WaitOptions } from "./words.ts";
+export type { AsyncWaitOptions, WaitOptions, WaitSignal } from "./words.ts";

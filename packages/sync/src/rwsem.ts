@@ -4,7 +4,8 @@
  *   word     name     meaning
  *   0        COUNT    see below
  *   1        OWNER    reserved, zero
- *   2 … 7             zero
+ *   2        POLICY   0 linux | 1 fair-fifo | 2 reader-pref | 3 writer-pref
+ *   3 … 7             zero
  *   8 … 63   queue    those who wait, in order of arrival (wait-queue.ts)
  *
  *   COUNT, the 32-bit layout of the kernel
@@ -27,6 +28,9 @@
  *   - A waiter that gives up and was first wakes the next one, else readers behind a writer that gave up
  *     would wait for a release although the lock admits them.
  *
+ * Who is next, and who may overtake, is the policy's: rwsem-policy.ts. What is said above of Linux is said of
+ * the policy "linux", the default.
+ *
  * Memory order: every access is a sequentially consistent Atomics operation; release and acquisition are
  * read-modify-writes of COUNT (or the grant through WAKE), so plain accesses under the lock are ordered.
  *
@@ -35,20 +39,31 @@
  */
 import { SyncError } from "./errors.ts";
 import { Guard } from "./guard.ts";
-import { Kind, QUEUE_WORDS, WaitQueue, Wake } from "./wait-queue.ts";
 import {
+  blockerOfReader,
+  nextWaiter,
+  POLICIES,
+  type PolicyRules,
+  policyCodeOf,
+  type RwSemOptions,
+  type RwSemPolicy,
+} from "./rwsem-policy.ts";
+import { Kind, QUEUE_WORDS, WaitQueue, Wake } from "./wait-queue.ts";
+import { runAsync, runBlocking, type SlowPath } from "./waiting.ts";
+import {
+  type AsyncWaitOptions,
   assertMayBlock,
   canBlock,
   checkWords,
   deadlineOf,
   FOREVER,
-  isPast,
   isShared,
   pause,
   type WaitOptions,
 } from "./words.ts";
 
 const COUNT = 0;
+const POLICY = 2;
 const QUEUE = 8;
 
 const WRITER = 1 << 0;
@@ -105,7 +120,7 @@ export class WriteGuard extends Guard {
 }
 
 /**
- * A reader-writer semaphore with the policy of Linux: a queued writer stops new readers, one reader phase
+ * A reader-writer semaphore, by default with the policy of Linux: a queued writer stops new readers, one reader phase
  * admits every reader queued at that moment, writers among themselves are served in order of arrival, and
  * whoever is running may overtake a writer that has been woken, for at most about 4 ms.
  *
@@ -126,12 +141,19 @@ export class RwSem {
   /**
    * @param words - view on a `SharedArrayBuffer`, or on an `ArrayBuffer` for use in one thread
    * @param word - first word of the lock; a multiple of 16 keeps it on its own cache lines
-   * @throws RangeError if the words lie outside the view
+   * @throws RangeError if the words lie outside the view, or there is no such policy; SyncError `EINVAL` if
+   * the lock has another policy
    */
-  constructor(words: Int32Array, word: number) {
+  constructor(words: Int32Array, word: number, options?: RwSemOptions) {
     checkWords("RwSem", words, word, RwSem.WORDS);
     this.#words = words;
     this.#count = word + COUNT;
+    if (options?.policy !== undefined) this.#setPolicy(options.policy);
+  }
+
+  /** Who is served next. */
+  get policy(): RwSemPolicy {
+    return this.#rules.name;
   }
 
   /** Is it held in either mode? May be out of date on return. Source: rwsem_is_locked(). */
@@ -164,15 +186,39 @@ export class RwSem {
    */
   downRead(options?: WaitOptions): boolean {
     const deadline = options === undefined ? FOREVER : deadlineOf("RwSem.downRead", options);
-    const count = (Atomics.add(this.#words, this.#count, READER) + READER) | 0;
+    const count = this.#addReader();
     if ((count & READ_FAILED_MASK) === 0) return true;
     return this.#downReadSlow(count, deadline);
   }
 
-  /** Takes the lock in read mode if there is neither a writer nor anybody waiting. Source: down_read_trylock(). */
+  /**
+   * As {@link downRead}, without blocking the thread, also on an `ArrayBuffer`. The holder is then the task
+   * that awaits, not the thread: while it holds the lock, a blocking `downWrite()` of the same thread never
+   * returns.
+   *
+   * @returns resolves to `true`, or `false` if `timeoutMs` was given and has passed; a grant that comes in
+   * the same moment as a timeout or an abort wins, so look at the result
+   * @throws SyncError `EINTR` if `signal` is aborted first; its `cause` is the signal's reason
+   *
+   * Source: down_read_interruptible(), the signal being the caller's.
+   */
+  downReadAsync(options?: AsyncWaitOptions): Promise<boolean> {
+    return runAsync(
+      "RwSem.downReadAsync",
+      this.#words,
+      options,
+      () => this.tryDownRead(),
+      () => this.#readPath(this.#addReader(), true),
+    );
+  }
+
+  /**
+   * Takes the lock in read mode if there is neither a writer nor, unless the policy prefers readers, anybody
+   * waiting. Source: down_read_trylock().
+   */
   tryDownRead(): boolean {
     let count = this.#load();
-    while ((count & READ_FAILED_MASK) === 0) {
+    while ((count & READ_FAILED_MASK) === 0 || this.#mayJoin(count)) {
       const seen = Atomics.compareExchange(this.#words, this.#count, count, count + READER);
       if (seen === count) return true;
       count = seen;
@@ -206,6 +252,24 @@ export class RwSem {
     const deadline = options === undefined ? FOREVER : deadlineOf("RwSem.downWrite", options);
     if (this.tryDownWrite()) return true;
     return this.#downWriteSlow(deadline);
+  }
+
+  /**
+   * As {@link downWrite}, without blocking the thread, also on an `ArrayBuffer`; see {@link downReadAsync} for
+   * who is then the holder, and for the result.
+   *
+   * @throws SyncError `EINTR` if `signal` is aborted first; its `cause` is the signal's reason
+   *
+   * Source: down_write_killable(), the signal being the caller's.
+   */
+  downWriteAsync(options?: AsyncWaitOptions): Promise<boolean> {
+    return runAsync(
+      "RwSem.downWriteAsync",
+      this.#words,
+      options,
+      () => this.tryDownWrite(),
+      () => this.#writePath(),
+    );
   }
 
   /** Takes the lock in write mode if nobody holds it or waits for it. Source: down_write_trylock(). */
@@ -261,6 +325,27 @@ export class RwSem {
     return new WriteGuard(this);
   }
 
+  /**
+   * As {@link read}, without blocking the thread: `using guard = await sem.readAsync()`.
+   *
+   * @throws SyncError `ETIMEDOUT` if `timeoutMs` was given and has passed, `EINTR` if `signal` was aborted
+   */
+  async readAsync(options?: AsyncWaitOptions): Promise<Guard> {
+    if (!(await this.downReadAsync(options))) throw new SyncError("ETIMEDOUT", "RwSem.readAsync: timed out");
+    return new Guard(() => this.upRead());
+  }
+
+  /**
+   * As {@link write}, without blocking the thread.
+   *
+   * @throws SyncError `ETIMEDOUT` if `timeoutMs` was given and has passed, `EINTR` if `signal` was aborted
+   */
+  async writeAsync(options?: AsyncWaitOptions): Promise<WriteGuard> {
+    if (!(await this.downWriteAsync(options)))
+      throw new SyncError("ETIMEDOUT", "RwSem.writeAsync: timed out");
+    return new WriteGuard(this);
+  }
+
   /** Who waits, first to last, as in `"W R R"`. May be out of date on return. */
   get waiters(): string {
     return this.#queue.describe();
@@ -269,6 +354,8 @@ export class RwSem {
   /** Throws an `Error` naming the words and values that break an invariant; takes the queue's spinlock. */
   validate(): void {
     const waiting = this.#queue.validate();
+    const policy = Atomics.load(this.#words, this.#policyWord);
+    if (POLICIES[policy] === undefined) throw new Error(`RwSem: POLICY is ${policy}, expected 0..3`);
     const count = this.#load();
     if ((count & 0xf8) !== 0) throw new Error(`RwSem: COUNT 0x${hex(count)} has reserved bits set`);
     if ((count & READFAIL) !== 0) throw new Error(`RwSem: COUNT 0x${hex(count)}: more than 2^23 - 1 readers`);
@@ -288,9 +375,41 @@ export class RwSem {
     return `RwSem(${held}${handoff}, waiting: ${this.waiters || "nobody"})`;
   }
 
+  #setPolicy(policy: RwSemPolicy): void {
+    Atomics.compareExchange(this.#words, this.#policyWord, 0, policyCodeOf(policy));
+    if (this.policy === policy) return;
+    throw new SyncError("EINVAL", `RwSem: the lock has policy ${this.policy}, not ${policy}`);
+  }
+
+  get #policyWord(): number {
+    return this.#count - COUNT + POLICY;
+  }
+
+  /** Asked only where somebody waits or must; the fast paths are the same for all policies. */
+  get #rules(): PolicyRules {
+    return POLICIES[Atomics.load(this.#words, this.#policyWord)] ?? POLICIES[0];
+  }
+
+  /** May a reader join whatever is in the queue? */
+  #mayJoin(count: number): boolean {
+    return (count & (WRITER | READFAIL)) === 0 && this.#rules.readersOvertake === "always";
+  }
+
+  /** Does a reader whose bias is in COUNT hold the lock with that? Under the queue's lock. */
+  #isAdmitted(): boolean {
+    const count = this.#load();
+    if (this.#mayJoin(count)) return true;
+    return (count & (WRITER | HANDOFF)) === 0 && blockerOfReader(this.#queue, this.#rules) === 0;
+  }
+
   get #queue(): WaitQueue {
     this.#waitQueue ??= new WaitQueue(this.#words, this.#count - COUNT + QUEUE);
     return this.#waitQueue;
+  }
+
+  /** Adds one reader's bias. @returns the count with it */
+  #addReader(): number {
+    return (Atomics.add(this.#words, this.#count, READER) + READER) | 0;
   }
 
   #load(): number {
@@ -298,35 +417,44 @@ export class RwSem {
   }
 
   /** `count` has our bias in it already. */
-  #downReadSlow(firstCount: number, deadline: number): boolean {
-    const mayWait = isShared(this.#words) && canBlock();
+  #downReadSlow(count: number, deadline: number): boolean {
+    const path = this.#readPath(count, isShared(this.#words) && canBlock());
+    return runBlocking(this.#words, path, deadline);
+  }
+
+  /** Where it may not wait, the bias is taken back before that is said. */
+  *#readPath(firstCount: number, mayWait: boolean): SlowPath {
     const queue = this.#queue;
     let count = firstCount;
     for (;;) {
       if (this.#stealRead(count)) return true;
       queue.lock();
-      const isFirst = queue.head === 0;
-      if (isFirst && (this.#load() & (WRITER | HANDOFF)) === 0) {
+      if (this.#isAdmitted()) {
         queue.unlock();
-        return true; // the writer has left meanwhile and nobody waits: the bias is the lock
+        return true; // whoever was in the way has left meanwhile: the bias is the lock
       }
+      const isFirst = queue.head === 0;
       const slot = mayWait ? queue.enqueue(Kind.Read) : 0;
       const adjustment = slot !== 0 && isFirst ? WAITERS - READER : -READER;
       this.#wakeRunnable(Atomics.add(this.#words, this.#count, adjustment) + adjustment);
       queue.unlock();
-      if (!mayWait) assertMayBlock("RwSem.downRead", this.#words);
-      if (slot !== 0) return this.#sleepForRead(slot, deadline);
-      if (!queue.waitForSlot(deadline)) return false;
-      count = (Atomics.add(this.#words, this.#count, READER) + READER) | 0;
+      if (!mayWait) assertMayBlock("RwSem.downRead", this.#words, "RwSem.downReadAsync or tryDownRead");
+      if (slot !== 0) return yield* this.#waitForRead(slot);
+      if (!(yield* queue.waitForSlot())) return false;
+      count = this.#addReader();
       if ((count & READ_FAILED_MASK) === 0) return true;
     }
   }
 
   /**
    * A reader may overtake the queue if the lock was free and nobody is owed a handoff. It must not join
-   * readers that hold the lock already while a writer waits: that is how writers would starve.
+   * readers that hold the lock already while a writer waits: that is how writers would starve, and do where
+   * the policy prefers readers.
    */
   #stealRead(count: number): boolean {
+    const { readersOvertake } = this.#rules;
+    if (readersOvertake === "always") return this.#mayJoin(count);
+    if (readersOvertake === "never" && (count & WAITERS) !== 0) return false;
     const readers = (count & READER_MASK) >>> READER_SHIFT;
     if ((count & (WRITER | HANDOFF | READFAIL)) !== 0 || readers !== 1) return false;
     if ((count & WAITERS) !== 0) {
@@ -337,11 +465,11 @@ export class RwSem {
     return true;
   }
 
-  #sleepForRead(slot: number, deadline: number): boolean {
+  *#waitForRead(slot: number): SlowPath {
     const queue = this.#queue;
     let isGranted = true;
     while (queue.wakeOf(slot) !== Wake.Granted) {
-      if (queue.sleep(slot, deadline)) continue;
+      if (yield queue.napOf(slot)) continue;
       queue.lock();
       isGranted = queue.wakeOf(slot) === Wake.Granted;
       if (!isGranted) this.#leaveQueue(slot);
@@ -353,28 +481,33 @@ export class RwSem {
   }
 
   #downWriteSlow(deadline: number): boolean {
-    assertMayBlock("RwSem.downWrite", this.#words);
+    assertMayBlock("RwSem.downWrite", this.#words, "RwSem.downWriteAsync or tryDownWrite");
+    return this.#spinWrite() || runBlocking(this.#words, this.#writePath(), deadline);
+  }
+
+  *#writePath(): SlowPath {
     const queue = this.#queue;
-    for (;;) {
-      if (this.#spinWrite()) return true;
+    do {
       queue.lock();
       const isFirst = queue.head === 0;
       const slot = queue.enqueue(Kind.Write);
       if (slot !== 0) {
         if (isFirst) Atomics.or(this.#words, this.#count, WAITERS);
         else this.#wakeRunnable(this.#load());
-        return this.#sleepForWrite(slot, deadline);
+        return yield* this.#waitForWrite(slot);
       }
       queue.unlock();
-      if (!queue.waitForSlot(deadline)) return false;
-    }
+      if (!(yield* queue.waitForSlot())) return false;
+    } while (!this.tryDownWrite());
+    return true;
   }
 
-  /** Takes the lock past the queue if it becomes free within a few looks and nobody is owed a handoff. */
+  /** Takes the lock, past the queue if the policy allows it, when it becomes free within a few looks. */
   #spinWrite(): boolean {
+    const stop = this.#rules.writersOvertake ? HANDOFF : HANDOFF | WAITERS;
     for (let spin = 0; spin < SPINS; spin++) {
       const count = this.#load();
-      if ((count & HANDOFF) !== 0) return false;
+      if ((count & stop) !== 0) return false;
       if ((count & LOCK_MASK) === 0) {
         if (Atomics.compareExchange(this.#words, this.#count, count, count | WRITER) === count) return true;
       }
@@ -384,13 +517,12 @@ export class RwSem {
   }
 
   /** Called with the queue's lock held, which it drops. */
-  #sleepForWrite(slot: number, deadline: number): boolean {
+  *#waitForWrite(slot: number): SlowPath {
     const queue = this.#queue;
-    for (;;) {
-      // Only the first in the queue may take the lock out of it: writers are served in order of arrival.
-      const isTaken = queue.head === slot && this.#takeAsFirst(slot);
-      const isOver = isTaken || isPast(deadline);
-      if (isOver) {
+    for (let mayGoOn = true; ; ) {
+      // Only the one whose turn it is may take the lock out of the queue: writers are served in order of arrival.
+      const isTaken = nextWaiter(queue, this.#rules) === slot && this.#takeAsFirst(slot);
+      if (isTaken || !mayGoOn) {
         if (!isTaken) this.#leaveQueue(slot);
         queue.unlock();
         queue.free(slot);
@@ -398,7 +530,7 @@ export class RwSem {
       }
       queue.resetWake(slot);
       queue.unlock();
-      queue.sleep(slot, deadline);
+      mayGoOn = yield queue.napOf(slot);
       queue.lock();
     }
   }
@@ -412,6 +544,7 @@ export class RwSem {
       const isHeld = (count & LOCK_MASK) !== 0;
       if (isHeld) {
         if ((count & HANDOFF) !== 0 || queue.waitedMs(slot) < HANDOFF_AFTER_MS) return false;
+        if (!this.#rules.writersAreOwed) return false;
       } else {
         next = (count | WRITER) & ~HANDOFF;
         if (queue.isSingular(slot)) next &= ~WAITERS;
@@ -426,7 +559,7 @@ export class RwSem {
   #leaveQueue(slot: number): void {
     const wasFirst = this.#queue.remove(slot);
     if (this.#queue.head === 0) Atomics.and(this.#words, this.#count, ~(WAITERS | HANDOFF));
-    else if (wasFirst) this.#markWake(WakeType.Any);
+    else if (wasFirst || this.#rules.preferred !== Kind.Free) this.#markWake(WakeType.Any);
   }
 
   #wakeFirst(): void {
@@ -441,19 +574,20 @@ export class RwSem {
     this.#markWake((count & READER_MASK) !== 0 ? WakeType.Readers : WakeType.Any);
   }
 
-  /** Wakes the first waiter, and with a reader all other readers. Under the queue's lock. Source: rwsem_mark_wake(). */
+  /** Wakes whose turn it is, and with a reader others. Under the queue's lock. Source: rwsem_mark_wake(). */
   #markWake(type: WakeType): void {
     const queue = this.#queue;
-    const head = queue.head;
-    if (head === 0) return;
-    if (queue.kindOf(head) === Kind.Write) {
-      if (type === WakeType.Any) queue.wake(head, Wake.Compete);
+    const rules = this.#rules;
+    const next = nextWaiter(queue, rules);
+    if (next === 0) return;
+    if (queue.kindOf(next) === Kind.Write) {
+      if (type === WakeType.Any) queue.wake(next, Wake.Compete);
       return;
     }
     // One bias at once, so that no writer can take the lock while the rest is counted.
     const bias = type === WakeType.ReadOwned ? 0 : READER;
-    if (bias !== 0 && !this.#holdForReaders(head)) return;
-    const readers = queue.takeReaders();
+    if (bias !== 0 && !this.#holdForReaders(next)) return;
+    const readers = queue.takeReaders(rules.phaseEndsAtWriter);
     let adjustment = readers.length * READER - bias;
     if (queue.head === 0) adjustment -= WAITERS;
     if ((this.#load() & HANDOFF) !== 0) adjustment -= HANDOFF;
@@ -463,10 +597,10 @@ export class RwSem {
   }
 
   /** Adds one reader's bias unless a writer has stolen the lock; then a reader that waited too long is owed it. */
-  #holdForReaders(head: number): boolean {
+  #holdForReaders(first: number): boolean {
     const was = Atomics.add(this.#words, this.#count, READER);
     if ((was & WRITER) === 0) return true;
-    const isLate = this.#queue.waitedMs(head) >= HANDOFF_AFTER_MS && (was & HANDOFF) === 0;
+    const isLate = this.#queue.waitedMs(first) >= HANDOFF_AFTER_MS && (was & HANDOFF) === 0;
     Atomics.add(this.#words, this.#count, isLate ? HANDOFF - READER : -READER);
     return false;
   }

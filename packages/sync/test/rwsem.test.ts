@@ -233,6 +233,28 @@ describe("RwSem between threads", () => {
   });
 });
 
+describe("RwSem in strict order of arrival", () => {
+  it("lets nobody overtake a waiter that has been woken and is not up yet", async () => {
+    const actors = await new Actors(1, "fair-fifo").ready();
+    try {
+      const { sem } = actors;
+      for (let round = 0; round < 20; round++) {
+        sem.downRead();
+        actors.tell(0, Command.downWrite);
+        actors.untilWaiters("W");
+        sem.upRead();
+        // Whether the writer is up or not, it was here first.
+        expect([sem.downWrite({ timeoutMs: 0 }), sem.downRead({ timeoutMs: 0 })]).toEqual([false, false]);
+        actors.untilStatus(0, Status.Holding);
+        actors.does(0, Command.upWrite, Status.Idle);
+        sem.validate();
+      }
+    } finally {
+      await actors.stop();
+    }
+  });
+});
+
 describe("RwSem with more waiters than slots", () => {
   it("lets the others sleep until a slot is free", async () => {
     const actors = await new Actors(19).ready();

@@ -4,7 +4,7 @@
  * machine and fails only when a state is not reached within LIMIT_MS.
  */
 import { Worker } from "node:worker_threads";
-import { Mutex, RwSem, SpinLock } from "../../src/index.ts";
+import { Mutex, RwSem, type RwSemPolicy, SpinLock } from "../../src/index.ts";
 import { ACTOR_WORDS, COMMAND, type Command, LOCK, STATUS, Status } from "./actor-words.ts";
 
 export { Command, Status } from "./actor-words.ts";
@@ -26,10 +26,12 @@ export class Actors {
   readonly words: Int32Array = new Int32Array(new SharedArrayBuffer(ACTOR_WORDS * 4));
   readonly spin: SpinLock = new SpinLock(this.words, LOCK.spin);
   readonly mutex: Mutex = new Mutex(this.words, LOCK.mutex);
-  readonly sem: RwSem = new RwSem(this.words, LOCK.rwsem);
+  readonly sem: RwSem;
   readonly #workers: Worker[] = [];
 
-  constructor(count: number) {
+  /** @param policy - of the rwsem; the threads find it in the lock's words */
+  constructor(count: number, policy: RwSemPolicy = "linux") {
+    this.sem = new RwSem(this.words, LOCK.rwsem, { policy });
     for (let index = 0; index < count; index++) {
       const workerData = { buffer: this.words.buffer, index };
       this.#workers.push(new Worker(new URL("./actor.worker.ts", import.meta.url), { workerData }));

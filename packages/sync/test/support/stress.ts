@@ -14,13 +14,18 @@ export interface StressOrder {
 const LIMIT_MS = 60_000;
 const WORDS = 4096;
 
-/** Runs one thread per name in `team`; the result of each, in order, and the words they left behind. */
+/**
+ * Runs one thread per name in `team`; the result of each, in order, and the words they left behind. `prepare`
+ * sees the words before the threads do.
+ */
 export async function stress(
   team: readonly PartName[],
   rounds: number,
+  prepare: (words: Int32Array) => void = () => {},
 ): Promise<{ results: number[]; words: Int32Array }> {
   const buffer = new SharedArrayBuffer(WORDS * 4);
   const words = new Int32Array(buffer);
+  prepare(words);
   Atomics.store(words, 0, team.length);
   const workers = team.map((part, index) => {
     const workerData: StressOrder = { part, buffer, index, rounds };
