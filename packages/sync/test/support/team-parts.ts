@@ -5,9 +5,12 @@
  *   word 0          start line              word 16 …    plain payload
  *   word 64 …       primitive under test
  */
+import { Barrier } from "../../src/barrier.ts";
+import { Completion } from "../../src/completion.ts";
 import { RefCount } from "../../src/refcount.ts";
 import { SeqLatch } from "../../src/seqlatch.ts";
 import { SeqLock } from "../../src/seqlock.ts";
+import { WaitQueueHead } from "../../src/wait-queue-head.ts";
 
 export const PAYLOAD = 16;
 export const SUBJECT = 64;
@@ -117,7 +120,101 @@ function latchRead({ words, rounds }: Task): number {
   return violations;
 }
 
+/** Something to wait for `rounds` times; the other team members complete it as often. */
+function complete({ words, rounds }: Task): number {
+  const completion = new Completion(words, SUBJECT);
+  for (let round = 0; round < rounds; round++) completion.complete();
+  return rounds;
+}
+
+function awaitCompletion({ words, rounds }: Task): number {
+  const completion = new Completion(words, SUBJECT);
+  for (let got = 0; got < rounds; ) {
+    // A timeout that passes now and then must not lose a completion either.
+    if (got % 8 === 0 ? completion.wait({ timeoutMs: 0.05 }) : completion.wait()) got++;
+  }
+  return rounds;
+}
+
+async function awaitCompletionAsync({ words, rounds }: Task): Promise<number> {
+  const completion = new Completion(words, SUBJECT);
+  for (let got = 0; got < rounds; ) {
+    const signal = got % 8 === 0 ? AbortSignal.timeout(1) : undefined;
+    if (await completion.waitAsync({ signal }).catch(() => false)) got++;
+  }
+  return rounds;
+}
+
+/** Who was last at the barrier counts the generation. */
+export const GENERATIONS = PAYLOAD + 40;
+
+/** Each party adds 1 to its own plain word before the barrier and looks at all of them behind it. */
+async function meet(
+  { words, index, size, rounds }: Task,
+  wait: (barrier: Barrier) => unknown,
+): Promise<number> {
+  const barrier = new Barrier(words, SUBJECT, size);
+  let violations = 0;
+  for (let round = 1; round <= rounds; round++) {
+    words[PAYLOAD + index] = round;
+    if ((await wait(barrier)) === "last") words[GENERATIONS] += 1;
+    for (let party = 0; party < size; party++) if (words[PAYLOAD + party] !== round) violations++;
+    await wait(barrier);
+  }
+  return violations;
+}
+
+/** Arrives, and now and then gives up first, as often as it has to. */
+function waitImpatiently(barrier: Barrier): string {
+  for (;;) {
+    const outcome = barrier.wait({ timeoutMs: 0.02 });
+    if (outcome !== "timed-out") return outcome;
+  }
+}
+
+/*
+ * A box for at most two things, one queue for those who want to put one in and one for those who want one.
+ * Conditions take what they find, so one wake-up per thing is enough.
+ */
+export const THINGS = PAYLOAD;
+const THINGS_MAX = 2;
+
+function change(words: Int32Array, by: 1 | -1): boolean {
+  for (;;) {
+    const things = Atomics.load(words, THINGS);
+    if (by === 1 ? things === THINGS_MAX : things === 0) return false;
+    if (Atomics.compareExchange(words, THINGS, things, things + by) === things) return true;
+  }
+}
+
+async function trade({ words, rounds }: Task, by: 1 | -1, isAsync: boolean): Promise<number> {
+  const queues = [new WaitQueueHead(words, SUBJECT), new WaitQueueHead(words, SUBJECT + 16)];
+  const [mine, theirs] = by === 1 ? queues : queues.reverse();
+  for (let done = 0; done < rounds; ) {
+    const late = done % 8 === 0 ? { timeoutMs: 0.05 } : {};
+    const isDone = isAsync
+      ? await mine.waitForAsync(() => change(words, by), { exclusive: true, ...late })
+      : mine.waitFor(() => change(words, by), { exclusive: true, ...late });
+    if (!isDone) continue;
+    theirs.wake();
+    done++;
+  }
+  return rounds;
+}
+
 export const parts = {
+  complete,
+  awaitCompletion,
+  awaitCompletionAsync,
+  meet: (task) => meet(task, (barrier) => barrier.wait()),
+  meetAsync: (task) => meet(task, (barrier) => barrier.waitAsync()),
+  meetImpatiently: (task) => meet(task, waitImpatiently),
+  // A barrier nobody waits at: the test must notice.
+  meetNobody: (task) => meet(task, () => undefined),
+  put: (task) => trade(task, 1, false),
+  take: (task) => trade(task, -1, false),
+  putAsync: (task) => trade(task, 1, true),
+  takeAsync: (task) => trade(task, -1, true),
   refcount,
   seqWrite,
   seqRead: (task) => seqRead(task, 2, everySeqRead),
