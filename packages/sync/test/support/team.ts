@@ -1,0 +1,51 @@
+/* Runs parts of team-parts.ts in real threads over the same words, and collects what they have seen. */
+import { Worker } from "node:worker_threads";
+import type { PartName } from "./team-parts.ts";
+
+export interface TeamOrder {
+  readonly part: PartName;
+  readonly buffer: SharedArrayBuffer;
+  readonly index: number;
+  readonly size: number;
+  readonly rounds: number;
+}
+
+/** A thread that has not reported by then is stuck; generous because the machine may be busy. */
+const LIMIT_MS = 60_000;
+const WORDS = 4096;
+
+/** Words for a team to share, zeroed: set up the primitive under test, then run the team on them. */
+export function teamWords(): Int32Array<SharedArrayBuffer> {
+  return new Int32Array(new SharedArrayBuffer(WORDS * 4));
+}
+
+/** Runs one thread per name in `team` on `words`; the result of each, in order. */
+export async function runTeam(
+  words: Int32Array<SharedArrayBuffer>,
+  team: readonly PartName[],
+  rounds: number,
+): Promise<number[]> {
+  Atomics.store(words, 0, team.length);
+  const workers = team.map((part, index) => {
+    const workerData: TeamOrder = { part, buffer: words.buffer, index, size: team.length, rounds };
+    return new Worker(new URL("./team.worker.ts", import.meta.url), { workerData });
+  });
+  let timer: NodeJS.Timeout | undefined;
+  const stuck = new Promise<never>((_, reject) => {
+    const complain = () => reject(new Error(`${team.join(", ")}: stuck for ${LIMIT_MS} ms`));
+    timer = setTimeout(complain, LIMIT_MS);
+  });
+  const reports = workers.map(
+    (worker) =>
+      new Promise<number>((resolve, reject) => {
+        worker.once("message", resolve);
+        worker.once("error", reject);
+      }),
+  );
+  try {
+    return await Promise.race([Promise.all(reports), stuck]);
+  } finally {
+    clearTimeout(timer);
+    await Promise.all(workers.map((worker) => worker.terminate()));
+  }
+}
