@@ -28,6 +28,11 @@ import {
 /** How an agent tells writers that it reads. */
 export type RcuFlavour = "mb" | "qsbr";
 
+/** `depth` of a qsbr agent that is not online. */
+export const DEPTH_OFFLINE = -1;
+/** `depth` of an mb agent, whose nesting is in its slot: one comparison finds both out. */
+export const DEPTH_MB = -2;
+
 /** What one agent keeps about one domain. */
 export interface Agent {
   /** View through which it sees the domain; another one after rebind(). */
@@ -39,7 +44,7 @@ export interface Agent {
   slot: number;
   /** RcuDomain objects that share this record; the last one to close gives the slot back. */
   users: number;
-  /** Nesting of qsbr sections; -1 while not online. Always -1 in flavour mb, which sends it the slow way. */
+  /** Nesting of qsbr sections, or {@link DEPTH_OFFLINE}. Always {@link DEPTH_MB} in flavour mb. */
   depth: number;
   /** What a qsbr agent has in STATE unless a writer awaits it: the grace period of its last quiescent state. */
   snapshot: number;
@@ -61,7 +66,7 @@ export function newAgent(words: Int32Array, base: number, flavour: RcuFlavour): 
     flavour,
     slot: 0,
     users: 0,
-    depth: -1,
+    depth: flavour === "mb" ? DEPTH_MB : DEPTH_OFFLINE,
     snapshot: 0,
     isTurnPending: false,
     callbacks,
@@ -154,7 +159,11 @@ export function releaseDead(words: Int32Array, base: number, id: number, cleaner
 
 /** Stores what STATE becomes on leaving, and tells the writer that waits for it, if one does. */
 export function leaveTo(agent: Agent, state: number): void {
-  if (Atomics.exchange(agent.words, agent.slot + STATE, state) !== AWAITED) return;
+  if (Atomics.exchange(agent.words, agent.slot + STATE, state) === AWAITED) announceAgentLeft(agent);
+}
+
+/** Tells writers that this agent, which was AWAITED, has left. */
+export function announceAgentLeft(agent: Agent): void {
   announceLeft(agent.words, agent.base);
   for (const wake of agent.onLeave.splice(0)) wake();
 }

@@ -15,8 +15,10 @@ import {
   type Agent,
   adoptAgent,
   agentFor,
+  announceAgentLeft,
   claimSlot,
-  leaveTo,
+  DEPTH_MB,
+  DEPTH_OFFLINE,
   newAgent,
   type RcuFlavour,
   releaseDead,
@@ -28,6 +30,7 @@ import {
   AGENTS_MAX,
   AGENTS_MAX_DEFAULT,
   AGENTS_MAX_LIMIT,
+  AWAITED,
   DEPTH,
   domainWords,
   GP_SEQ,
@@ -147,7 +150,7 @@ export class RcuDomain {
       return;
     }
     const slot = this.#slot === 0 ? this.#claim() : this.#slot;
-    if (agent.flavour === "qsbr") {
+    if (nesting === DEPTH_OFFLINE) {
       enterOnline(agent);
       return;
     }
@@ -171,12 +174,12 @@ export class RcuDomain {
    */
   readUnlock(): void {
     const agent = this.#agent;
-    const nesting = agent.depth - 1;
-    if (nesting >= 0 && nesting < SPANNED) {
-      agent.depth = nesting;
+    const nesting = agent.depth;
+    if (nesting > 0 && nesting <= SPANNED) {
+      agent.depth = nesting - 1;
       return;
     }
-    if (agent.flavour === "qsbr") {
+    if (nesting !== DEPTH_MB) {
       unlockSlow(agent);
       return;
     }
@@ -185,7 +188,7 @@ export class RcuDomain {
     const depth = slot === 0 ? 0 : words[slot + DEPTH];
     if (depth < 1) throw new SyncError("EPERM", "RcuDomain.readUnlock: not in a read section");
     words[slot + DEPTH] = depth - 1;
-    if (depth === 1) leaveTo(agent, IDLE);
+    if (depth === 1 && Atomics.exchange(words, slot + STATE, IDLE) === AWAITED) announceAgentLeft(agent);
   }
 
   /** Runs `fn` in a read section and returns its result. `fn` must not be async: the section ends with the call. */

@@ -14,7 +14,7 @@
  *               its load), and later sections read pointers after L. If GP_SEQ has not moved since the last
  *               snapshot, STATE holds what the exchange would store or was marked by a writer of a later
  *               grace period, whose beginning comes after our load: then the next quiescent state answers.
- *   offline     depth -1, STATE idle: X alone.
+ *   offline     depth < 0, STATE idle: X alone.
  *
  * Real sections touch a field of this agent's own memory. No compiler or processor may move a section's
  * accesses across the agent's next Atomics call, and there is always one before a writer stops waiting.
@@ -29,7 +29,7 @@
  * gets the bit SPANNED, which sends the unlock that ends the section to the slow path and an error.
  */
 import { SyncError } from "../errors.ts";
-import { type Agent, leaveTo } from "./agent.ts";
+import { type Agent, DEPTH_OFFLINE, leaveTo } from "./agent.ts";
 import { snapshotOf } from "./grace-period.ts";
 import { DEPTH, GP_SEQ, IDLE, OFFLINE, STATE } from "./layout.ts";
 
@@ -67,7 +67,7 @@ export function quiesce(agent: Agent): void {
 /** Ends the agent's long section. It is in no section; nothing happens if it is not online. */
 export function goOffline(agent: Agent): void {
   if (agent.depth < 0) return;
-  agent.depth = -1;
+  agent.depth = DEPTH_OFFLINE;
   online.delete(agent);
   leaveTo(agent, IDLE);
 }
