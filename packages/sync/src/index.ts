@@ -1,6 +1,7 @@
 export { SyncError, type SyncErrorCode } from "./errors.ts";
 export { Guard } from "./guard.ts";
 export { Mutex } from "./mutex.ts";
+export { SrcuDomain, type SrcuDomainOptions } from "./rcu/srcu.ts";
 export {
   RcuDomain,
   type RcuDomainOptions,

@@ -176,7 +176,9 @@ describe("RcuDomain in flavour qsbr", () => {
   });
 
   it("refuses another flavour in the same agent, and words it does not know", () => {
-    expect(() => new RcuDomain(words, 0, { flavour: "mb" })).toThrow("this agent's flavour is qsbr, got mb");
+    expect(() => new RcuDomain(words, 0, { flavour: "mb" })).toThrow(
+      "this agent uses the domain as qsbr, not as mb",
+    );
     expect(() => new RcuDomain(words, 0, { flavour: "memb" as "mb" })).toThrow("got memb");
     rcu.close();
     rcu = new RcuDomain(words, 0, { flavour: "mb" });

@@ -28,6 +28,9 @@ import {
 /** How an agent tells writers that it reads. */
 export type RcuFlavour = "mb" | "qsbr";
 
+/** The kind of domain, too: an agent's records for both kinds are in one table. */
+export type AgentKind = RcuFlavour | "srcu";
+
 /** `depth` of a qsbr agent that is not online. */
 export const DEPTH_OFFLINE = -1;
 /** `depth` of an mb agent, whose nesting is in its slot: one comparison finds both out. */
@@ -39,7 +42,7 @@ export interface Agent {
   words: Int32Array;
   /** First word of the domain. */
   readonly base: number;
-  readonly flavour: RcuFlavour;
+  readonly flavour: AgentKind;
   /** First word of its slot, 0 if it has none. */
   slot: number;
   /** RcuDomain objects that share this record; the last one to close gives the slot back. */
@@ -58,7 +61,7 @@ export interface Agent {
 const agents = new WeakMap<ArrayBufferLike, Map<number, Agent>>();
 
 /** A record that nobody shares; also what a closed RcuDomain is left with. */
-export function newAgent(words: Int32Array, base: number, flavour: RcuFlavour): Agent {
+export function newAgent(words: Int32Array, base: number, flavour: AgentKind): Agent {
   const callbacks = new CallbackQueue();
   return {
     words,
@@ -66,7 +69,7 @@ export function newAgent(words: Int32Array, base: number, flavour: RcuFlavour): 
     flavour,
     slot: 0,
     users: 0,
-    depth: flavour === "mb" ? DEPTH_MB : DEPTH_OFFLINE,
+    depth: flavour === "qsbr" ? DEPTH_OFFLINE : DEPTH_MB,
     snapshot: 0,
     isTurnPending: false,
     callbacks,
@@ -79,15 +82,19 @@ export function newAgent(words: Int32Array, base: number, flavour: RcuFlavour): 
  *
  * @throws SyncError `EINVAL` if this agent uses the domain with another flavour
  */
-export function agentFor(words: Int32Array, base: number, flavour: RcuFlavour | undefined): Agent {
+export function agentFor(words: Int32Array, base: number, flavour: AgentKind | undefined): Agent {
   const agent = agents.get(words.buffer)?.get(base);
   if (agent === undefined || (agent.users === 0 && agent.flavour !== (flavour ?? "mb"))) {
     const fresh = newAgent(words, base, flavour ?? "mb");
     adoptAgent(words, fresh);
     return fresh;
   }
-  if (flavour !== undefined && flavour !== agent.flavour) {
-    throw new SyncError("EINVAL", `RcuDomain: this agent's flavour is ${agent.flavour}, got ${flavour}`);
+  const isOther = flavour === undefined ? agent.flavour === "srcu" : agent.flavour !== flavour;
+  if (isOther) {
+    throw new SyncError(
+      "EINVAL",
+      `this agent uses the domain as ${agent.flavour}, not as ${flavour ?? "mb"}`,
+    );
   }
   return agent;
 }
@@ -109,7 +116,7 @@ export function adoptAgent(words: Int32Array, agent: Agent): void {
  * @param id - of the claiming agent, 0 if it has none
  * @throws SyncError `ENOSPC` if every slot is taken
  */
-export function claimSlot(words: Int32Array, base: number, id: number): number {
+export function claimSlot(what: string, words: Int32Array, base: number, id: number): number {
   const agentsMax = Atomics.load(words, base + AGENTS_MAX);
   // Only one agent can ever see an ArrayBuffer, so a slot claimed there is ours: perhaps these words were
   // copied from a smaller buffer while we were reading.
@@ -123,15 +130,20 @@ export function claimSlot(words: Int32Array, base: number, id: number): number {
   }
   throw new SyncError(
     "ENOSPC",
-    `RcuDomain: all ${agentsMax} agent slots are taken; close() domains of workers that end, or raise agentsMax`,
+    `${what}: all ${agentsMax} agent slots are taken; close() domains of workers that end, or raise agentsMax`,
   );
 }
 
 /** Gives a slot back. The agent is outside every read section. */
 export function releaseSlot(words: Int32Array, slot: number): void {
-  words[slot + DEPTH] = 0;
-  Atomics.store(words, slot + STATE, IDLE);
+  endReading(words, slot);
   Atomics.store(words, slot + CLAIMED, 0);
+}
+
+/** Makes the slot of an RcuDomain idle and online. */
+export function endReading(words: Int32Array, slot: number): void {
+  words[slot + DEPTH] = 0; // plain: the next owner sees it through its compareExchange of CLAIMED
+  Atomics.store(words, slot + STATE, IDLE);
 }
 
 /**
@@ -139,9 +151,16 @@ export function releaseSlot(words: Int32Array, slot: number): void {
  * even if there is none: the agent may have died between leaving and telling them.
  *
  * @param cleaner - id of this agent, 0 if it has none
+ * @param endSections - makes a slot one that nobody reads in
  * @returns whether it had a slot
  */
-export function releaseDead(words: Int32Array, base: number, id: number, cleaner: number): boolean {
+export function releaseDead(
+  words: Int32Array,
+  base: number,
+  id: number,
+  cleaner: number,
+  endSections: (words: Int32Array, slot: number) => void,
+): boolean {
   const mark = -(cleaner || ANONYMOUS);
   let count = 0;
   const high = Atomics.load(words, base + AGENTS_HIGH);
@@ -150,7 +169,8 @@ export function releaseDead(words: Int32Array, base: number, id: number, cleaner
     const owner = Atomics.load(words, slot + CLAIMED);
     if (owner !== id && owner !== -id) continue;
     if (Atomics.compareExchange(words, slot + CLAIMED, owner, mark) !== owner) continue;
-    releaseSlot(words, slot);
+    endSections(words, slot);
+    Atomics.store(words, slot + CLAIMED, 0);
     count++;
   }
   announceLeft(words, base);

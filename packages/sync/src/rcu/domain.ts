@@ -19,17 +19,18 @@ import {
   claimSlot,
   DEPTH_MB,
   DEPTH_OFFLINE,
+  endReading,
   newAgent,
   type RcuFlavour,
   releaseDead,
   releaseSlot,
 } from "./agent.ts";
+import { checkAgentId, checkAgentsMax, claimAgentsMax } from "./check.ts";
 import { isElapsed, requestCookie, snapshotOf } from "./grace-period.ts";
 import {
   AGENTS_HIGH,
   AGENTS_MAX,
   AGENTS_MAX_DEFAULT,
-  AGENTS_MAX_LIMIT,
   AWAITED,
   DEPTH,
   domainWords,
@@ -44,9 +45,6 @@ import { enterOnline, goOffline, quiesce, SPANNED, unlockSlow } from "./qsbr.ts"
 import { RcuSource } from "./source.ts";
 import { validateDomain } from "./validate.ts";
 import { checkStall, SPINS, SPINS_EXPEDITED, type StallOptions, waitFor, waitForAsync } from "./wait.ts";
-
-/** Lowest id of an agent: 0 is nobody, 1 in CLAIMED is somebody without id. */
-const AGENT_ID_MIN = 2;
 
 /** Options of {@link RcuDomain}. */
 export interface RcuDomainOptions extends StallOptions {
@@ -102,19 +100,11 @@ export class RcuDomain {
    * another flavour
    */
   constructor(words: Int32Array, word: number, options?: RcuDomainOptions) {
-    checkWords("RcuDomain", words, word, HEADER_WORDS);
-    const asked = options?.agentsMax;
-    if (asked !== undefined) checkAgentsMax("RcuDomain", asked);
     this.#stall = checkStall("RcuDomain", options);
     this.#agentId = options?.agentId;
     if (this.#agentId !== undefined) checkAgentId("RcuDomain: agentId", this.#agentId);
     checkFlavour(options?.flavour);
-    const agentsMax = asked ?? (Atomics.load(words, word + AGENTS_MAX) || AGENTS_MAX_DEFAULT);
-    checkWords("RcuDomain", words, word, domainWords(agentsMax));
-    const existing = Atomics.compareExchange(words, word + AGENTS_MAX, 0, agentsMax);
-    if (existing !== 0 && existing !== agentsMax) {
-      throw new SyncError("EINVAL", `RcuDomain: agentsMax is ${existing} in the words, got ${agentsMax}`);
-    }
+    claimAgentsMax("RcuDomain", words, word, options?.agentsMax);
     this.#words = words;
     this.#base = word;
     this.#agent = agentFor(words, word, options?.flavour);
@@ -129,7 +119,7 @@ export class RcuDomain {
 
   /** How this agent reads. */
   get flavour(): RcuFlavour {
-    return this.#agent.flavour;
+    return this.#agent.flavour === "qsbr" ? "qsbr" : "mb";
   }
 
   /**
@@ -420,7 +410,7 @@ export class RcuDomain {
     checkAgentId("RcuDomain.agentDied: id", id);
     const own = this.#ownId();
     if (id === own) throw new SyncError("EINVAL", `RcuDomain.agentDied: ${id} is the calling agent`);
-    return releaseDead(this.#words, this.#base, id, own);
+    return releaseDead(this.#words, this.#base, id, own, endReading);
   }
 
   [Symbol.dispose](): void {
@@ -451,7 +441,7 @@ export class RcuDomain {
   #claim(): number {
     this.#assertOpen("readLock");
     const agent = this.#agent;
-    if (agent.slot === 0) agent.slot = claimSlot(this.#words, this.#base, this.#ownId());
+    if (agent.slot === 0) agent.slot = claimSlot("RcuDomain", this.#words, this.#base, this.#ownId());
     this.#slot = agent.slot;
     return agent.slot;
   }
@@ -477,18 +467,6 @@ export class RcuDomain {
     if (this.isReading) {
       throw new SyncError("EDEADLK", `RcuDomain.${what}: called in a read section of the same agent`);
     }
-  }
-}
-
-function checkAgentsMax(what: string, agentsMax: number): void {
-  if (!Number.isInteger(agentsMax) || agentsMax < 1 || agentsMax > AGENTS_MAX_LIMIT) {
-    throw new RangeError(`${what}: agentsMax must be an integer in 1..${AGENTS_MAX_LIMIT}, got ${agentsMax}`);
-  }
-}
-
-function checkAgentId(what: string, id: number): void {
-  if (!Number.isInteger(id) || id < AGENT_ID_MIN || id > 0x7fffffff) {
-    throw new RangeError(`${what} must be an integer in ${AGENT_ID_MIN}..2147483647, got ${id}`);
   }
 }
 
