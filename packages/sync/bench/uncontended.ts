@@ -15,6 +15,7 @@ const spin = new SpinLock(words, 16);
 const mutex = new Mutex(words, 64);
 const sem = new RwSem(words, 128);
 const rcu = new RcuDomain(words, 256, { agentsMax: 4 });
+const qsbr = new RcuDomain(words, 512, { agentsMax: 4, flavour: "qsbr" });
 
 /** Each loop is its own function, so that one case's types and inlining do not spoil the next. */
 const cases: Record<string, (ops: number) => void> = {
@@ -49,6 +50,19 @@ const cases: Record<string, (ops: number) => void> = {
     for (let op = 0; op < ops; op++) {
       rcu.readLock();
       rcu.readUnlock();
+    }
+  },
+  "RcuDomain qsbr readLock + readUnlock": (ops) => {
+    for (let op = 0; op < ops; op++) {
+      qsbr.readLock();
+      qsbr.readUnlock();
+    }
+  },
+  "RcuDomain qsbr, quiescentState each": (ops) => {
+    for (let op = 0; op < ops; op++) {
+      qsbr.readLock();
+      qsbr.readUnlock();
+      qsbr.quiescentState();
     }
   },
   "RcuDomain nested section": (ops) => {
@@ -90,8 +104,8 @@ if (process.argv.includes("--json")) {
   const { node, v8 } = process.versions;
   console.log(JSON.stringify({ benchmark: "sync/uncontended", node, v8, results: report }, null, 2));
 } else {
-  console.log(`${"operation".padEnd(34)}${"ns/op".padStart(8)}${"x CAS".padStart(8)}`);
+  console.log(`${"operation".padEnd(38)}${"ns/op".padStart(8)}${"x CAS".padStart(8)}`);
   for (const { name, nsPerOp: ns, ratioToCas } of report) {
-    console.log(`${name.padEnd(34)}${ns.toFixed(1).padStart(8)}${ratioToCas.toFixed(2).padStart(8)}`);
+    console.log(`${name.padEnd(38)}${ns.toFixed(1).padStart(8)}${ratioToCas.toFixed(2).padStart(8)}`);
   }
 }

@@ -1,7 +1,15 @@
 export { SyncError, type SyncErrorCode } from "./errors.ts";
 export { Guard } from "./guard.ts";
 export { Mutex } from "./mutex.ts";
-export { RcuDomain, type RcuDomainOptions } from "./rcu.ts";
+export { SrcuDomain, type SrcuDomainOptions } from "./rcu/srcu.ts";
+export {
+  RcuDomain,
+  type RcuDomainOptions,
+  type RcuFlavour,
+  type RcuStall,
+  type StalledAgent,
+  type StallOptions,
+} from "./rcu.ts";
 export { RwSem, WriteGuard } from "./rwsem.ts";
 export type { RwSemOptions, RwSemPolicy } from "./rwsem-policy.ts";
 export { SpinLock } from "./spinlock.ts";

@@ -1,43 +1,67 @@
 /*
- * RcuDomain: the public face. Layout in layout.ts, memory-order argument in grace-period.ts, slots in agent.ts.
+ * RcuDomain: the public face. Layout in layout.ts, memory-order argument in grace-period.ts, slots in agent.ts,
+ * how writers wait in wait.ts.
  *
- * The flavour is `mb` of user-space RCU: a reader announces itself with a sequentially consistent store, so
- * a writer needs no help from the operating system to know who is reading. An agent that is not in a read
- * section holds nobody up, whatever it does.
+ * Flavour `mb` (of user-space RCU): a reader announces itself with a sequentially consistent store, so a
+ * writer needs no help from the operating system to know who is reading. An agent that is not in a read
+ * section holds nobody up, whatever it does. Flavour `qsbr`: see qsbr.ts. The flavour is each agent's own
+ * choice, writers cannot tell them apart.
  */
 import { SyncError } from "../errors.ts";
 import { Guard } from "../guard.ts";
-import { assertMayBlock, checkWords, FOREVER, isShared, pause, sleepWhile } from "../words.ts";
-import { type Agent, adoptAgent, agentFor, claimSlot, releaseSlot } from "./agent.ts";
-import { advance, announceLeft, awaitBlocker, requestCookie, snapshotOf } from "./grace-period.ts";
+import { currentAgentId } from "../threads/current.ts";
+import { assertMayBlock, checkWords } from "../words.ts";
+import {
+  type Agent,
+  adoptAgent,
+  agentFor,
+  announceAgentLeft,
+  claimSlot,
+  DEPTH_MB,
+  DEPTH_OFFLINE,
+  endReading,
+  newAgent,
+  type RcuFlavour,
+  releaseDead,
+  releaseSlot,
+} from "./agent.ts";
+import { checkAgentId, checkAgentsMax, claimAgentsMax } from "./check.ts";
+import { isElapsed, requestCookie, snapshotOf } from "./grace-period.ts";
 import {
   AGENTS_HIGH,
   AGENTS_MAX,
   AGENTS_MAX_DEFAULT,
-  AGENTS_MAX_LIMIT,
   AWAITED,
-  CLAIMED,
   DEPTH,
   domainWords,
   GP_SEQ,
   HEADER_WORDS,
   IDLE,
   OFFLINE,
-  READER_LEFT,
   STATE,
   slotWord,
 } from "./layout.ts";
-
-/** Scans made before a writer sleeps: a section that ends soon costs no sleep. */
-const SPINS = 64;
+import { enterOnline, goOffline, quiesce, SPANNED, unlockSlow } from "./qsbr.ts";
+import { RcuSource } from "./source.ts";
+import { validateDomain } from "./validate.ts";
+import { checkStall, SPINS, SPINS_EXPEDITED, type StallOptions, waitFor, waitForAsync } from "./wait.ts";
 
 /** Options of {@link RcuDomain}. */
-export interface RcuDomainOptions {
+export interface RcuDomainOptions extends StallOptions {
   /**
    * Agent slots, `1..4096`: how many threads can use the domain at the same time. Who constructs a domain
    * on zeroed words decides; who attaches may leave it out. Default 32.
    */
   readonly agentsMax?: number;
+  /**
+   * How this agent reads. `mb`: every section announces itself, any agent, any time. `qsbr`: sections cost no
+   * Atomics, but must end in the event-loop turn they began in, and an agent that runs long without returning
+   * to its event loop calls {@link RcuDomain.quiescentState}. Agents of both may share a domain; two objects
+   * of one agent have the same. Default `mb`, or what this agent has chosen before.
+   */
+  readonly flavour?: RcuFlavour;
+  /** Id under which {@link RcuDomain.agentDied} finds this agent; default the thread's id in its registry. */
+  readonly agentId?: number;
 }
 
 /**
@@ -52,7 +76,11 @@ export interface RcuDomainOptions {
  */
 export class RcuDomain {
   readonly #base: number;
-  readonly #agent: Agent;
+  readonly #stall: StallOptions;
+  readonly #agentId: number | undefined;
+  /** This agent's record; after close() one that nobody shares, in which no section is open. */
+  #agent: Agent;
+  #source: RcuSource;
   #words: Int32Array;
   /** The agent's slot, 0 until claimed: a copy of `#agent.slot` that saves the read path one load. */
   #slot = 0;
@@ -67,23 +95,21 @@ export class RcuDomain {
   /**
    * @param words - view on a `SharedArrayBuffer`, or on an `ArrayBuffer` for use in one thread
    * @param word - first word of the domain; a multiple of 16 keeps agents on separate cache lines
-   * @throws RangeError if the words lie outside the view or `agentsMax` outside `1..4096`
-   * @throws SyncError `EINVAL` if the domain exists with another `agentsMax`
+   * @throws RangeError if the words lie outside the view or an option outside its range
+   * @throws SyncError `EINVAL` if the domain exists with another `agentsMax`, or this agent uses it with
+   * another flavour
    */
   constructor(words: Int32Array, word: number, options?: RcuDomainOptions) {
-    checkWords("RcuDomain", words, word, HEADER_WORDS);
-    const asked = options?.agentsMax;
-    if (asked !== undefined) checkAgentsMax("RcuDomain", asked);
-    const agentsMax = asked ?? (Atomics.load(words, word + AGENTS_MAX) || AGENTS_MAX_DEFAULT);
-    checkWords("RcuDomain", words, word, domainWords(agentsMax));
-    const existing = Atomics.compareExchange(words, word + AGENTS_MAX, 0, agentsMax);
-    if (existing !== 0 && existing !== agentsMax) {
-      throw new SyncError("EINVAL", `RcuDomain: agentsMax is ${existing} in the words, got ${agentsMax}`);
-    }
+    this.#stall = checkStall("RcuDomain", options);
+    this.#agentId = options?.agentId;
+    if (this.#agentId !== undefined) checkAgentId("RcuDomain: agentId", this.#agentId);
+    checkFlavour(options?.flavour);
+    claimAgentsMax("RcuDomain", words, word, options?.agentsMax);
     this.#words = words;
     this.#base = word;
-    this.#agent = agentFor(words, word);
+    this.#agent = agentFor(words, word, options?.flavour);
     this.#agent.users++;
+    this.#source = new RcuSource(this.#agent);
   }
 
   /** How many agents can use the domain at the same time. */
@@ -91,17 +117,33 @@ export class RcuDomain {
     return Atomics.load(this.#words, this.#base + AGENTS_MAX);
   }
 
+  /** How this agent reads. */
+  get flavour(): RcuFlavour {
+    return this.#agent.flavour === "qsbr" ? "qsbr" : "mb";
+  }
+
   /**
    * Enters a read section; sections nest. What is reachable from a pointer loaded (with `Atomics.load`)
    * inside stays valid until the outermost `readUnlock()`. Never waits.
    *
-   * Cost: one Atomics load and one store; nested, no Atomics at all.
+   * Cost: one Atomics load and one store; nested, no Atomics at all. In flavour qsbr that is the cost of the
+   * first section of a turn, or after a call that blocked; all others are an addition to a field.
    *
    * @throws SyncError `ENOSPC` if this is the agent's first section and all slots are taken; `EINVAL` if the
    * agent is offline or the domain closed
    */
   readLock(): void {
+    const agent = this.#agent;
+    const nesting = agent.depth;
+    if (nesting >= 0) {
+      agent.depth = nesting + 1;
+      return;
+    }
     const slot = this.#slot === 0 ? this.#claim() : this.#slot;
+    if (nesting === DEPTH_OFFLINE) {
+      enterOnline(agent);
+      return;
+    }
     const words = this.#words;
     const depth = words[slot + DEPTH]; // plain: only this agent touches its DEPTH
     if (depth !== 0) {
@@ -115,15 +157,28 @@ export class RcuDomain {
   /**
    * Leaves a read section. Cost: one Atomics exchange; a notify only if a writer waits for this section.
    *
-   * @throws SyncError `EPERM` outside every read section
+   * In flavour qsbr it is a subtraction from a field.
+   *
+   * @throws SyncError `EPERM` outside every read section; `EINVAL` in flavour qsbr if the section spanned an
+   * `await`: it has ended all the same, and was protected until now
    */
   readUnlock(): void {
+    const agent = this.#agent;
+    const nesting = agent.depth;
+    if (nesting > 0 && nesting <= SPANNED) {
+      agent.depth = nesting - 1;
+      return;
+    }
+    if (nesting !== DEPTH_MB) {
+      unlockSlow(agent);
+      return;
+    }
     const words = this.#words;
-    const slot = this.#slot === 0 ? this.#agent.slot : this.#slot;
+    const slot = agent.slot;
     const depth = slot === 0 ? 0 : words[slot + DEPTH];
     if (depth < 1) throw new SyncError("EPERM", "RcuDomain.readUnlock: not in a read section");
     words[slot + DEPTH] = depth - 1;
-    if (depth === 1 && Atomics.exchange(words, slot + STATE, IDLE) === AWAITED) this.#leave();
+    if (depth === 1 && Atomics.exchange(words, slot + STATE, IDLE) === AWAITED) announceAgentLeft(agent);
   }
 
   /** Runs `fn` in a read section and returns its result. `fn` must not be async: the section ends with the call. */
@@ -144,8 +199,21 @@ export class RcuDomain {
 
   /** Is this agent in a read section? */
   get isReading(): boolean {
-    const slot = this.#agent.slot;
-    return slot !== 0 && this.#words[slot + DEPTH] > 0;
+    const { slot, depth } = this.#agent;
+    return depth > 0 || (slot !== 0 && this.#words[slot + DEPTH] > 0);
+  }
+
+  /**
+   * Says that this agent is in no read section: all it has read so far, no writer waits for any longer. For
+   * flavour qsbr in code that neither returns to its event loop nor blocks; in flavour mb it does nothing.
+   *
+   * Cost: one Atomics load; if a grace period has begun or ended since the last time, also an exchange.
+   *
+   * @throws SyncError `EDEADLK` in a read section
+   */
+  quiescentState(): void {
+    this.#assertMayWait("quiescentState");
+    if (this.#agent.depth === 0) quiesce(this.#agent);
   }
 
   /**
@@ -170,7 +238,10 @@ export class RcuDomain {
     if (!Number.isInteger(cookie)) {
       throw new RangeError(`RcuDomain.poll: cookie must be a result of cookie(), got ${cookie}`);
     }
-    return advance(this.#words, this.#base, cookie);
+    // A call outside every section is a quiescent state. If not, an agent would hold up its own poll.
+    if (isElapsed(Atomics.load(this.#words, this.#base + GP_SEQ), cookie)) return true;
+    if (this.#agent.depth === 0) goOffline(this.#agent);
+    return this.#source.advance(cookie);
   }
 
   /**
@@ -179,20 +250,7 @@ export class RcuDomain {
    * @throws SyncError `EDEADLK` in a read section of this agent, unless it has elapsed already
    */
   waitCookie(cookie: number): void {
-    if (this.poll(cookie)) return;
-    this.#assertMayWait("waitCookie");
-    assertMayBlock("RcuDomain.waitCookie", this.#words);
-    const words = this.#words;
-    const base = this.#base;
-    for (let spin = 0; spin < SPINS; spin++) {
-      pause();
-      if (advance(words, base, cookie)) return;
-    }
-    while (!advance(words, base, cookie)) {
-      const ticket = awaitBlocker(words, base);
-      if (ticket === undefined) continue;
-      sleepWhile(words, base + READER_LEFT, ticket, FOREVER);
-    }
+    this.#waitCookie(cookie, SPINS);
   }
 
   /**
@@ -208,15 +266,23 @@ export class RcuDomain {
   }
 
   /**
-   * The same without blocking the thread. The caller may be in a read section, and must leave it without
+   * The same for a caller in a hurry: it looks for some hundred microseconds before it sleeps, which costs a
+   * processor but saves the wake-up, and runs no callbacks. Readers are not disturbed.
+   *
+   * @throws SyncError as {@link synchronize}
+   */
+  synchronizeExpedited(): void {
+    this.#assertMayWait("synchronizeExpedited");
+    this.#waitCookie(this.cookie(), SPINS_EXPEDITED);
+  }
+
+  /**
+   * The same as {@link synchronize} without blocking the thread. The caller may be in a read section, and must leave it without
    * awaiting the promise inside.
    */
   async synchronizeAsync(): Promise<void> {
     const cookie = this.cookie();
-    while (!this.poll(cookie)) {
-      const ticket = awaitBlocker(this.#words, this.#base);
-      if (ticket !== undefined) await this.#someoneLeft(ticket);
-    }
+    if (!this.poll(cookie)) await waitForAsync(this.#source, cookie, this.#stall);
     this.runCallbacks();
   }
 
@@ -224,9 +290,18 @@ export class RcuDomain {
    * Runs `fn` in this agent once a grace period has elapsed: from a later `runCallbacks`, `synchronize`,
    * `synchronizeAsync`, `barrier` or `close`, so never under a lock that the caller of `call` holds. An agent
    * that does none of these keeps its callbacks. Does not wait.
+   *
+   * Callbacks queued during the same grace period are one batch: they share a cookie, and one poll is enough
+   * for all of them. Cost: one Atomics load, two for the first of a batch.
    */
   call(fn: () => void): void {
-    this.#agent.callbacks.push({ cookie: this.cookie(), fn });
+    this.#assertOpen("call");
+    const { callbacks } = this.#agent;
+    const seq = Atomics.load(this.#words, this.#base + GP_SEQ);
+    const next = (seq + 3) | 0;
+    // The grace period in progress is the one that was when the last callback came: it needs no new request.
+    const isSameBatch = (seq & 1) === 1 && callbacks.lastCookie === next;
+    callbacks.push(isSameBatch ? next : requestCookie(this.#words, this.#base), fn);
   }
 
   /** Callbacks of this agent that have not run. */
@@ -238,23 +313,12 @@ export class RcuDomain {
    * Runs this agent's callbacks whose grace period has elapsed, in the order of `call`.
    * If one throws, it is dropped, the others stay queued, and the error goes to the caller.
    *
-   * @returns how many have run
+   * @param limit - run at most so many, `>= 1`: for callers who must not be held up by a flood
+   * @returns how many have run; 0 inside a callback
    */
-  runCallbacks(): number {
-    const agent = this.#agent;
-    if (agent.isRunning) return 0;
-    agent.isRunning = true;
-    let count = 0;
-    try {
-      // Taken off the list in one go at the end: a shift per callback would move the whole list each time.
-      while (count < agent.callbacks.length && this.poll(agent.callbacks[count].cookie)) {
-        agent.callbacks[count++].fn();
-      }
-    } finally {
-      agent.callbacks.splice(0, count);
-      agent.isRunning = false;
-    }
-    return count;
+  runCallbacks(limit: number = Number.POSITIVE_INFINITY): number {
+    if (!(limit >= 1)) throw new RangeError(`RcuDomain.runCallbacks: limit must be >= 1, got ${limit}`);
+    return this.#agent.callbacks.run((cookie) => this.poll(cookie), limit);
   }
 
   /**
@@ -265,23 +329,25 @@ export class RcuDomain {
    */
   barrier(): void {
     this.#assertMayWait("barrier");
-    const agent = this.#agent;
-    if (agent.isRunning) throw new SyncError("EDEADLK", "RcuDomain.barrier: called from a callback");
-    const last = agent.callbacks.at(-1);
+    const { callbacks } = this.#agent;
+    if (callbacks.isRunning) throw new SyncError("EDEADLK", "RcuDomain.barrier: called from a callback");
+    const last = callbacks.lastCookie;
     if (last === undefined) return;
-    this.waitCookie(last.cookie);
+    this.waitCookie(last);
     this.runCallbacks();
   }
 
   /**
-   * Declares that this agent will not read until `online()`; `readLock` then throws. In this flavour an idle
-   * agent holds nobody up, so this is a check; flavours without announcements need it before blocking.
+   * Declares that this agent will not read until `online()`; `readLock` then throws. In flavour mb an idle
+   * agent holds nobody up, so this is a check; in flavour qsbr it is for code that blocks by other means than
+   * this package, a bare `Atomics.wait` for example.
    *
    * @throws SyncError `EDEADLK` inside a read section
    */
   offline(): void {
     this.#assertMayWait("offline");
     const slot = this.#slot === 0 ? this.#claim() : this.#slot;
+    goOffline(this.#agent);
     this.#words[slot + DEPTH] = OFFLINE;
   }
 
@@ -305,7 +371,7 @@ export class RcuDomain {
       );
     }
     checkWords("RcuDomain.rebind", words, this.#base, domainWords(agentsMax));
-    adoptAgent(words, this.#base, this.#agent);
+    adoptAgent(words, this.#agent);
     this.#words = words;
   }
 
@@ -321,12 +387,30 @@ export class RcuDomain {
     const agent = this.#agent;
     if (agent.users === 1) {
       this.barrier();
+      goOffline(agent);
       if (agent.slot !== 0) releaseSlot(this.#words, agent.slot);
       agent.slot = 0;
     }
     agent.users--;
+    this.#agent = newAgent(this.#words, this.#base, agent.flavour);
+    this.#source = new RcuSource(this.#agent);
     this.#slot = 0;
     this.#isClosed = true;
+  }
+
+  /**
+   * Says that the agent with this id will never run again: writers stop waiting for it and its slot is free.
+   * Any agents may call it, several for the same death; ids have a generation, so nobody else is hit. Use it
+   * as a death hook of the thread registry. Its callbacks are lost.
+   *
+   * @returns whether it had a slot here
+   * @throws SyncError `EINVAL` for the id of this very agent
+   */
+  agentDied(id: number): boolean {
+    checkAgentId("RcuDomain.agentDied: id", id);
+    const own = this.#ownId();
+    if (id === own) throw new SyncError("EINVAL", `RcuDomain.agentDied: ${id} is the calling agent`);
+    return releaseDead(this.#words, this.#base, id, own, endReading);
   }
 
   [Symbol.dispose](): void {
@@ -335,29 +419,7 @@ export class RcuDomain {
 
   /** Throws an `Error` naming the word and its value if the words cannot be those of an RCU domain. */
   validate(): void {
-    const words = this.#words;
-    const base = this.#base;
-    const high = Atomics.load(words, base + AGENTS_HIGH);
-    if (high < 0 || high > this.agentsMax) {
-      throw new Error(
-        `RcuDomain: AGENTS_HIGH at word ${base + AGENTS_HIGH} is ${high}, above ${this.agentsMax}`,
-      );
-    }
-    for (let index = 0; index < this.agentsMax; index++) {
-      const slot = slotWord(base, index);
-      const state = Atomics.load(words, slot + STATE);
-      const isState = state === IDLE || state === AWAITED || (state & 1) === 1;
-      if (!isState) throw new Error(`RcuDomain: STATE of agent ${index} at word ${slot} is ${state}`);
-      if (state !== IDLE && (Atomics.load(words, slot + CLAIMED) === 0 || index >= high)) {
-        throw new Error(`RcuDomain: agent ${index} reads (STATE ${state}) in a slot nobody has claimed`);
-      }
-    }
-    const own = this.#agent.slot;
-    if (own === 0) return;
-    const depth = words[own + DEPTH];
-    if (depth > 0 !== (Atomics.load(words, own + STATE) !== IDLE)) {
-      throw new Error(`RcuDomain: own DEPTH is ${depth}, STATE is ${Atomics.load(words, own + STATE)}`);
-    }
+    validateDomain(this.#words, this.#base, this.#agent);
   }
 
   /** The state in words, for messages. */
@@ -379,23 +441,20 @@ export class RcuDomain {
   #claim(): number {
     this.#assertOpen("readLock");
     const agent = this.#agent;
-    if (agent.slot === 0) agent.slot = claimSlot(this.#words, this.#base);
+    if (agent.slot === 0) agent.slot = claimSlot("RcuDomain", this.#words, this.#base, this.#ownId());
     this.#slot = agent.slot;
     return agent.slot;
   }
 
-  #leave(): void {
-    announceLeft(this.#words, this.#base);
-    for (const wake of this.#agent.onLeave.splice(0)) wake();
+  #ownId(): number {
+    return this.#agentId ?? currentAgentId();
   }
 
-  #someoneLeft(ticket: number): Promise<unknown> | undefined {
-    const agent = this.#agent;
-    // Nobody else can be the blocker on an ArrayBuffer, so waiting is listening to ourselves.
-    if (!isShared(this.#words)) return new Promise<void>((wake) => agent.onLeave.push(wake));
-    if (typeof Atomics.waitAsync !== "function") return nextTurn();
-    const result = Atomics.waitAsync(this.#words, this.#base + READER_LEFT, ticket);
-    return result.async ? result.value : undefined;
+  #waitCookie(cookie: number, spins: number): void {
+    if (this.poll(cookie)) return;
+    this.#assertMayWait("waitCookie");
+    assertMayBlock("RcuDomain.waitCookie", this.#words);
+    waitFor(this.#source, cookie, spins, this.#stall);
   }
 
   #assertOpen(what: string): void {
@@ -411,14 +470,7 @@ export class RcuDomain {
   }
 }
 
-/** One turn of the event loop, in engines without Atomics.waitAsync. */
-function nextTurn(): Promise<void> {
-  const timers = globalThis as unknown as { setTimeout(fn: () => void, ms: number): unknown };
-  return new Promise((resolve) => timers.setTimeout(resolve, 1));
-}
-
-function checkAgentsMax(what: string, agentsMax: number): void {
-  if (!Number.isInteger(agentsMax) || agentsMax < 1 || agentsMax > AGENTS_MAX_LIMIT) {
-    throw new RangeError(`${what}: agentsMax must be an integer in 1..${AGENTS_MAX_LIMIT}, got ${agentsMax}`);
-  }
+function checkFlavour(flavour: RcuFlavour | undefined): void {
+  if (flavour === undefined || flavour === "mb" || flavour === "qsbr") return;
+  throw new RangeError(`RcuDomain: flavour must be "mb" or "qsbr", got ${flavour}`);
 }

@@ -84,14 +84,17 @@ function continueIfWanted(words: Int32Array, base: number, seq: number): void {
   Atomics.compareExchange(words, base + GP_SEQ, ended, (ended + 1) | 0);
 }
 
+/** Does an agent in this STATE hold up the grace period `seq` (odd)? */
+export function isBlocking(state: number, seq: number): boolean {
+  return state !== IDLE && state !== snapshotOf(seq);
+}
+
 /** State word of the first agent that holds up the grace period `seq` (odd), or -1. */
 export function findBlocker(words: Int32Array, base: number, seq: number): number {
-  const current = snapshotOf(seq);
   const high = Atomics.load(words, base + AGENTS_HIGH);
   for (let index = 0; index < high; index++) {
     const word = slotWord(base, index) + STATE;
-    const state = Atomics.load(words, word);
-    if (state !== IDLE && state !== current) return word;
+    if (isBlocking(Atomics.load(words, word), seq)) return word;
   }
   return -1;
 }
@@ -112,7 +115,7 @@ export function awaitBlocker(words: Int32Array, base: number): number | undefine
   if (word === -1) return undefined;
   const state = Atomics.load(words, word);
   if (state === AWAITED) return ticket;
-  if (state === IDLE || state === snapshotOf(seq)) return undefined;
+  if (!isBlocking(state, seq)) return undefined;
   return Atomics.compareExchange(words, word, state, AWAITED) === state ? ticket : undefined;
 }
 

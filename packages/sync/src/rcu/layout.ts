@@ -9,8 +9,12 @@
  *   4                AGENTS_HIGH  highest slot ever claimed + 1, so that scans stop early
  *   5 … 15                        zero
  *   16 + 16 i        STATE        agent i: 0 idle | odd: reading, snapshot of GP_SEQ | 2 reading, awaited
- *   16 + 16 i + 1    CLAIMED      1 while an agent owns the slot
- *   16 + 16 i + 2    DEPTH        nesting of its read sections; -1 offline. Only its owner touches it
+ *   16 + 16 i + 1    CLAIMED      0 free | 1 taken by an agent without id | > 1 id of the agent that owns it |
+ *                                 < 0: its owner is dead, agent -CLAIMED is giving the slot back
+ *   16 + 16 i + 2    DEPTH        nesting of its read sections (mb); -1 offline. Only its owner touches it
+ *
+ * In flavour qsbr an agent counts as reading from its first section after a quiescent state to the next
+ * quiescent state, and the nesting of its sections is in its own memory (qsbr.ts).
  *
  * A slot is 64 bytes, so a reader's stores never invalidate another reader's cache line if the domain starts
  * at a multiple of 16 words.
@@ -33,6 +37,8 @@ export const DEPTH = 2;
 export const IDLE = 0;
 /** STATE of a reader which a writer waits for: older than the grace period in progress, notify on leaving. */
 export const AWAITED = 2;
+/** CLAIMED of a slot whose owner has no id. */
+export const ANONYMOUS = 1;
 /** DEPTH of an agent that has gone offline. */
 export const OFFLINE = -1;
 
