@@ -1,0 +1,37 @@
+import { afterAll, describe, expect, it } from "vitest";
+import { findTest, readTests } from "../litmus/format.ts";
+import { LitmusRunner, PLAIN_CONTRACT } from "../litmus/run.ts";
+
+const runner = new LitmusRunner();
+afterAll(() => runner.close());
+
+/** The command runs a million; this many show a broken lock many times over. */
+const ITERATIONS = 20_000;
+
+describe("litmus tests on real threads", () => {
+  it("there are 47, each with a verdict for JavaScript", () => {
+    expect(readTests()).toHaveLength(47);
+  });
+
+  for (const test of readTests()) {
+    it(`${test.name}: never seen with Atomics`, async () => {
+      const result = await runner.run(test, "atomics", ITERATIONS);
+      expect(result.outcomes.reduce((sum, { count }) => sum + count, 0)).toBe(result.iterations);
+      expect(result.targetCount).toBe(0);
+    });
+  }
+
+  for (const name of PLAIN_CONTRACT) {
+    it(`${name}: never seen with plain payload either`, async () => {
+      expect((await runner.run(findTest(name), "plain", ITERATIONS)).targetCount).toBe(0);
+    });
+  }
+
+  for (const name of ["RM-broken", "RCU+sync+free", "RCU+sync+read"]) {
+    it(`${name} is seen, and fails, with a lock that excludes nobody and grace periods that end at once`, async () => {
+      const result = await runner.run(findTest(name), "atomics", 2_000_000, true);
+      expect(result.targetCount).toBeGreaterThan(0);
+      expect(result.passed).toBe(false);
+    });
+  }
+});
