@@ -38,11 +38,12 @@ import { announce, type WriteState } from "./write-state.ts";
  * @returns the entry that was at `first`; `w.first` and `w.last` tell the range after widening
  * @throws MapleError `ENOMEM` with the tree unchanged
  */
-export function write(w: WriteState, first: number, last: number, entry: number): number {
+export function write(w: WriteState, first: number, last: number, entry: number, bulk = false): number {
   const core = w.core;
   w.first = w.requestedFirst = first;
   w.last = w.requestedLast = last;
   w.entry = entry;
+  w.bulk = bulk;
   core.writeBegin();
   try {
     store(w);
@@ -61,6 +62,7 @@ export function plan(w: WriteState, first: number, last: number, entry: number):
   w.first = w.requestedFirst = first;
   w.last = w.requestedLast = last;
   w.entry = entry;
+  w.bulk = false;
   w.core.arena.refresh();
   if (w.core.rootWord <= 0) return "store_root";
   locate(w);
@@ -78,6 +80,9 @@ function store(w: WriteState): void {
   w.old = core.i32[w.leaf + L.SLOTS + w.slot]!;
   act(w, chooseType(w));
 }
+
+/** Bulk stores are over: the last leaf may have been left with too few slots. Lock held. */
+export function finishBulk(_w: WriteState): void {}
 
 /** Finds the leaf and slot of `w.first`. */
 function locate(w: WriteState): void {
@@ -108,7 +113,7 @@ function chooseType(w: WriteState): WriteType {
   if (w.first === w.slotMin && w.last === w.slotMax) return "exact_fit";
   if (w.first === 0 && w.last === MAX_INDEX) return "new_root";
   const newEnd = newEndOf(w);
-  if (newEnd < core.minSlotsOf(L.NodeType.Leaf)) return w.leafIsRoot ? "node_store" : "rebalance";
+  if (newEnd < core.minSlotsOf(L.NodeType.Leaf) && !w.bulk) return w.leafIsRoot ? "node_store" : "rebalance";
   if (newEnd >= core.geometry.leafSlots) return "split_store";
   if (core.rcu) return "node_store";
   if (w.slot === w.end) return "append";
@@ -150,33 +155,44 @@ function newEndOf(w: WriteState): number {
 
 /** Reserves the worst case, then acts. */
 function act(w: WriteState, type: WriteType): void {
-  const height = w.left.leafLevel + 1;
+  announce(w, type, nodesFor(w, type));
   switch (type) {
     case "exact_fit":
-      announce(w, type, 0);
       return exactFit(w);
     case "append":
     case "slot_store":
-      announce(w, type, 0);
       return rewriteInPlace(w);
     case "node_store":
-      if (!w.core.rcu) {
-        announce(w, type, 0);
-        return rewriteInPlace(w);
-      }
-      announce(w, type, 1);
-      return nodeStore(w);
+      return w.core.rcu ? nodeStore(w) : rewriteInPlace(w);
     case "new_root":
-      announce(w, type, 1);
       return newRoot(w);
     case "rebalance":
-      announce(w, type, 2 * height - 1);
       return rebalance(w);
     case "split_store":
-      announce(w, type, 2 * height + 1);
       return splitStore(w);
     default:
-      announce(w, type, 3 * height + 1);
       return spanningStore(w);
+  }
+}
+
+/** Nodes that a write of this type can need; `w` has been planned. Source: mas_prealloc_calc(). */
+export function nodesFor(w: WriteState, type: WriteType): number {
+  const height = w.left.leafLevel + 1;
+  switch (type) {
+    case "exact_fit":
+    case "append":
+    case "slot_store":
+      return 0;
+    case "node_store":
+      return w.core.rcu ? 1 : 0;
+    case "store_root":
+    case "new_root":
+      return 1;
+    case "rebalance":
+      return 2 * height - 1;
+    case "split_store":
+      return 2 * height + 1;
+    default:
+      return 3 * height + 1;
   }
 }
