@@ -55,7 +55,9 @@ function call(
       cursor.setWithin(indexOf(args[1]), indexOf(args[2]));
       return [null];
     case "poke":
-      cursor.setWithin(indexOf(args[1]), indexOf(args[2]));
+      // As in C, any two numbers.
+      cursor.index = indexOf(args[1]);
+      cursor.last = indexOf(args[2]);
       poke(cursor, args[3] as CursorStatus);
       return [undefined];
     case "seek":

@@ -56,7 +56,7 @@ function reads(state: SuiteState, tree: SharedMapleTree, op: Json | undefined, a
       return find(state, tree, indexOf(args[1]), indexOf(args[2]));
     case "mt_find_after":
       // Index 0 says that the range found before ran to the top.
-      if (args[1] === 0) return [null, null, [0]];
+      if (args[1] === 0) return [null, [0]];
       return find(state, tree, indexOf(args[1]), indexOf(args[2]));
     case "mt_next":
       return [entries.entry(tree.cursor(indexOf(args[1])).next(indexOf(args[2])))];

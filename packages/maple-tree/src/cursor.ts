@@ -31,6 +31,13 @@ import { newPlace, type Place, stepTo, walkTo } from "./walk.ts";
 import { finishBulk, nodesFor, plan, write } from "./write.ts";
 import type { WriteState } from "./write-state.ts";
 
+/** A slot of a node, and the range of that node. */
+export interface Position {
+  readonly min: number;
+  readonly max: number;
+  readonly slot: number;
+}
+
 /** Where a cursor stands; see the table at the top of cursor.ts. */
 export type CursorStatus =
   | "start"
@@ -67,6 +74,10 @@ export class MapleCursor {
   #version = 0;
   /** Does #place tell the range that index lies in, as of #version? */
   #placed = false;
+  /** Has the request been narrowed since? Steps then leave from the range that #place tells. */
+  #within = false;
+  /** Where {@link reserve} stopped: the lowest node that holds all of a range which leaves its leaf. */
+  #span: Position | undefined = undefined;
   /** Nodes that {@link nomem} has taken for the store to be tried again. */
   #nodes: number[] = [];
   /** Nodes that the store which failed had asked for. */
@@ -95,6 +106,7 @@ export class MapleCursor {
     this.status = "start";
     this.error = 0;
     this.#placed = false;
+    this.#span = undefined;
   }
 
   /** Lets go of the place so that find goes on behind it later, whatever happens to the tree meanwhile. */
@@ -108,6 +120,7 @@ export class MapleCursor {
     checkRange("setWithin", first, last);
     this.index = first;
     this.last = last;
+    this.#within = true;
   }
 
   /** Walks to `index`; `index` and `last` become the range it lies in, also if nothing is stored there. */
@@ -199,6 +212,11 @@ export class MapleCursor {
     try {
       const nodes = takeNodes(core, none ? 0 : nodesFor(this.#writer, type));
       this.#stand();
+      this.#span = type === "spanning_store" ? spanOf(this.#writer) : undefined;
+      if (entry === 0 && core.rootWord > 0 && this.#span === undefined) {
+        this.index = this.#writer.first;
+        this.last = this.#writer.last;
+      }
       return new Reservation(core, nodes, () => this.#store(entry));
     } catch (error) {
       this.reset();
@@ -251,7 +269,8 @@ export class MapleCursor {
   }
 
   /** The leaf range and slot of `index`, for those who compare layouts; `undefined` if there is no node. */
-  position(): { min: number; max: number; slot: number } | undefined {
+  position(): Position | undefined {
+    if (this.#span !== undefined) return this.#span;
     const place = newPlace();
     walkTo(this.#core, this.index, place);
     return place.leaf === 0 ? undefined : { min: place.leafMin, max: place.leafMax, slot: place.slot };
@@ -266,10 +285,12 @@ export class MapleCursor {
 
   #store(entry: number): number {
     const core = this.#core;
+    const root = core.rootWord;
+    this.#span = undefined;
     try {
       const store = (): number => write(this.#writer, this.index, this.last, entry, this.#bulk);
       const old = this.#nodes.length === 0 ? store() : withNodes(core, this.#nodes, store);
-      return this.#wrote(old);
+      return this.#wrote(old, root, entry);
     } catch (error) {
       if (error instanceof MapleError && error.code === "ENOMEM") {
         this.status = "error";
@@ -356,12 +377,17 @@ export class MapleCursor {
     }
   }
 
-  #wrote(old: number): number {
+  /** `root` is the root word before the write. */
+  #wrote(old: number, root: number, entry: number): number {
+    const asked = this.index;
     this.index = this.#writer.first;
     this.last = this.#writer.last;
     this.#placed = false;
     this.error = 0;
-    this.status = this.#core.rootWord > 0 ? "active" : "start";
+    // Nothing stored where there is no node: the kernel leaves the status which the walk to it found.
+    if (this.#core.rootWord > 0) this.status = "active";
+    else if (root > 0 || entry !== 0) this.status = "start";
+    else this.status = root !== 0 && asked === 0 ? "root" : "none";
     return old;
   }
 
@@ -372,6 +398,8 @@ export class MapleCursor {
     this.#version = Atomics.load(core.i32, core.header + L.VERSION);
     walkTo(core, at, place);
     this.#placed = place.leaf !== 0 && (this.#version & 1) === 0;
+    this.#within = false;
+    this.#span = undefined;
     this.error = 0;
     if (place.leaf !== 0) this.status = "active";
     else this.status = place.entry === 0 ? "none" : "root";
@@ -384,10 +412,16 @@ export class MapleCursor {
   #step(direction: 1 | -1): number {
     const core = this.#core;
     const place = this.#place;
-    const at = direction === 1 ? this.last + 1 : this.index - 1;
     const fresh = this.#placed && this.#version === Atomics.load(core.i32, core.header + L.VERSION);
+    const narrowed = fresh && this.#within && place.first <= this.index && place.last >= this.last;
+    if (narrowed) {
+      this.index = place.first;
+      this.last = place.last;
+    }
+    const at = direction === 1 ? this.last + 1 : this.index - 1;
     if (!fresh || place.first !== this.index || place.last !== this.last) this.#walk(at);
     else stepTo(core, place, direction);
+    this.#within = false;
     // After a write (stepTo, too, walks if the leaf has just died) the range found may begin before the place
     // left: no index is visited twice. A cursor whose range is not its place's walks again at the next step.
     this.index = direction === 1 ? Math.max(place.first, at) : place.first;
@@ -587,6 +621,19 @@ export class MapleCursor {
     }
     return this.index < min ? 0 : undefined;
   }
+}
+
+/** The lowest node on the planned write's path whose slot holds all of the range, or else the last one looked at. */
+function spanOf(w: WriteState): Position {
+  const { left } = w;
+  let level = 0;
+  while (level < left.leafLevel && !spans(w, left.max[level + 1]!)) level++;
+  return { min: left.min[level]!, max: left.max[level]!, slot: left.slot[level]! };
+}
+
+/** Does the requested range go beyond a slot which ends at `max`? */
+function spans(w: WriteState, max: number): boolean {
+  return w.requestedLast > max || (w.requestedLast === max && w.entry === 0 && max !== MAX_INDEX);
 }
 
 /** @throws RangeError unless `entry` is 0, a handle, or one of those kept out of the root word */

@@ -10,8 +10,8 @@ import { searchGap, treeGap } from "./gap.ts";
 import { type Geometry, MAX_INDEX, ZERO_ENTRY } from "./geometry.ts";
 import { findFrom, findUpTo, type Range, rangesOf, readRange } from "./ranges.ts";
 import { type Violation, validate } from "./validate.ts";
-import { lookup } from "./walk.ts";
-import { plan, write } from "./write.ts";
+import { isEmpty, lookup } from "./walk.ts";
+import { clear, plan, write } from "./write.ts";
 import { WriteState } from "./write-state.ts";
 
 /** What another agent needs to open a tree; structured-cloneable. */
@@ -119,7 +119,7 @@ export class SharedMapleTree {
 
   /** Is nothing stored? */
   get isEmpty(): boolean {
-    return this.core.rootWord === 0;
+    return isEmpty(this.core);
   }
 
   /**
@@ -196,7 +196,7 @@ export class SharedMapleTree {
   /** Erases everything. Source: mtree_destroy(). */
   clear(): void {
     this.core.locked(() => {
-      write(this.#writer, 0, MAX_INDEX, 0);
+      clear(this.#writer);
     });
   }
 

@@ -14,10 +14,10 @@
  *   slot_store       no RCU, and the number of slots stays                   leaf-store.ts
  *   node_store       everything else                                         leaf-store.ts
  *
- * Two differences from Linux 6.12. There slot_store also happens in RCU mode if it moves just one pivot; here
+ * One difference from Linux 6.12: there slot_store also happens in RCU mode if it moves just one pivot; here
  * it is a node_store, because a Float64 pivot that changes under a reader may be read torn, half old and half
- * new. And nothing stored over everything is new_root also where it fits a slot, so that an empty tree never
- * keeps a node.
+ * new. As there, nothing stored over a single range that is everything is an exact_fit, which leaves a leaf
+ * with one empty slot; clear() leaves no node.
  *
  * Source: Linux lib/maple_tree.c, mas_wr_store_type(), mas_wr_preallocate(), mas_wr_extend_null().
  */
@@ -69,6 +69,27 @@ export function plan(w: WriteState, first: number, last: number, entry: number):
   return chooseType(w);
 }
 
+/** Erases everything, so that no node is left. Lock held. Source: __mt_destroy() */
+export function clear(w: WriteState): void {
+  const { core } = w;
+  w.first = w.requestedFirst = 0;
+  w.last = w.requestedLast = MAX_INDEX;
+  w.entry = 0;
+  core.writeBegin();
+  try {
+    const root = core.rootWord;
+    if (root <= 0) {
+      storeRoot(w, root);
+    } else {
+      announce(w, "new_root", 0);
+      newRoot(w);
+    }
+  } finally {
+    core.writeEnd();
+  }
+  core.report(0);
+}
+
 function store(w: WriteState): void {
   const { core } = w;
   const root = core.rootWord;
@@ -101,7 +122,6 @@ function locate(w: WriteState): void {
 
 function chooseType(w: WriteState): WriteType {
   const { core } = w;
-  if (w.first === 0 && w.last === MAX_INDEX && w.entry === 0) return "new_root";
   if (leavesLeaf(w)) {
     if (w.first !== 0 || w.last !== MAX_INDEX) locateSpan(w);
     return w.first === 0 && w.last === MAX_INDEX ? "new_root" : "spanning_store";
@@ -109,7 +129,6 @@ function chooseType(w: WriteState): WriteType {
   w.slotLast = scan(core.f64, w.leaf, w.last);
   w.endPivot = core.f64[(w.leaf >> 1) + L.PIVOTS_F64 + w.slotLast]!;
   if (w.entry === 0) widen(w);
-  if (w.first === 0 && w.last === MAX_INDEX && w.entry === 0) return "new_root";
   if (w.first === w.slotMin && w.last === w.slotMax) return "exact_fit";
   if (w.first === 0 && w.last === MAX_INDEX) return "new_root";
   const newEnd = newEndOf(w);
