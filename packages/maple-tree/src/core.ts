@@ -41,12 +41,16 @@ export class TreeCore {
   readonly cache: SlabCache;
   readonly geometry: Geometry;
   readonly gaps: boolean;
-  readonly rcu: boolean;
+  rcu: boolean;
   readonly lockMode: LockMode;
   /** Reads need Atomics and a read section: another agent may write at the same time. */
-  readonly concurrent: boolean;
+  concurrent: boolean;
   onWrite: ((event: WriteEvent) => void) | undefined = undefined;
   onStep: ((step: StepEvent) => void) | undefined = undefined;
+  /** Asked before a write takes nodes; `false` makes it fail with `ENOMEM`. */
+  onAllocate: ((nodes: number) => boolean) | undefined = undefined;
+  /** Nodes taken in advance, by a {@link Reservation} whose write is under way. */
+  prepaid: number[] = [];
   readonly #lock: SpinLock | undefined;
   #steps: StepEvent[] = [];
 
@@ -187,24 +191,29 @@ export class TreeCore {
 
   /** Makes the next `count` {@link newNode} calls of this write succeed. @throws MapleError `ENOMEM` */
   reserve(count: number): void {
-    if (count === 0) return;
+    const missing = count - this.prepaid.length;
+    if (missing <= 0) return;
+    if (this.onAllocate?.(missing) === false) throw outOfNodes(missing);
     try {
-      this.cache.reserve(count);
+      this.cache.reserve(missing);
     } catch (cause) {
-      throw outOfMemory(count, cause);
+      throw outOfMemory(missing, cause);
     }
   }
 
   /** A node with all words zero. Views must be read again afterwards. @throws MapleError `ENOMEM` */
   newNode(): number {
-    let node: number;
+    const node = this.prepaid.pop() ?? this.#alloc();
+    this.arena.i32.fill(0, node, node + L.NODE_WORDS);
+    return node;
+  }
+
+  #alloc(): number {
     try {
-      node = this.cache.alloc();
+      return this.cache.alloc();
     } catch (cause) {
       throw outOfMemory(1, cause);
     }
-    this.arena.i32.fill(0, node, node + L.NODE_WORDS);
-    return node;
   }
 
   /** Does the node's parent word point at the node itself? */
@@ -240,6 +249,26 @@ export class TreeCore {
     if (this.observed) this.step({ what: "publish", node, slot, from, to });
   }
 
+  /** Lets readers run beside the writer, or not. Only while no other agent can see the tree. */
+  setRcu(on: boolean): void {
+    const word = this.header + L.FLAGS;
+    const flags = this.arena.i32[word]!;
+    Atomics.store(this.arena.i32, word, on ? flags | L.FLAG_RCU : flags & ~L.FLAG_RCU);
+    this.rcu = on;
+    this.concurrent = on && this.arena.isShared;
+  }
+
+  /** Has cyclic allocation handed out the last index, so that the next one tells of the wrap? Lock held. */
+  get wrapped(): boolean {
+    return (this.arena.i32[this.header + L.FLAGS]! & L.FLAG_WRAPPED) !== 0;
+  }
+
+  set wrapped(on: boolean) {
+    const word = this.header + L.FLAGS;
+    const flags = this.arena.i32[word]!;
+    Atomics.store(this.arena.i32, word, on ? flags | L.FLAG_WRAPPED : flags & ~L.FLAG_WRAPPED);
+  }
+
   setHeight(height: number): void {
     Atomics.store(this.arena.i32, this.header + L.HEIGHT, height);
   }
@@ -252,8 +281,11 @@ export class TreeCore {
 }
 
 function outOfMemory(nodes: number, cause: unknown): unknown {
-  if (cause instanceof Error && "code" in cause && cause.code === "ENOMEM") {
-    return new MapleError("ENOMEM", `the arena has no room for ${nodes} more tree nodes`, { cause });
-  }
-  return cause;
+  return cause instanceof Error && "code" in cause && cause.code === "ENOMEM"
+    ? outOfNodes(nodes, { cause })
+    : cause;
+}
+
+function outOfNodes(nodes: number, options?: ErrorOptions): MapleError {
+  return new MapleError("ENOMEM", `the arena has no room for ${nodes} more tree nodes`, options);
 }

@@ -20,14 +20,23 @@
  * Source: Linux lib/maple_tree.c, mas_walk(), mas_next_setup(), mas_next_slot(), mas_prev_setup(),
  * mas_prev_slot(), mas_find_setup(), mas_find_rev_setup(), mas_erase(), mas_empty_area().
  */
+import { type CyclicAllocation, type CyclicRequest, findCyclic } from "./allocate.ts";
 import type { TreeCore } from "./core.ts";
 import { checkIndex, checkRange, MapleError } from "./errors.ts";
 import { searchGap } from "./gap.ts";
-import { MAX_ENTRY, MAX_INDEX } from "./geometry.ts";
+import { MAX_INDEX, MAX_NODE_ENTRY, NODE_ENTRY } from "./geometry.ts";
 import * as L from "./layout.ts";
+import { Reservation, takeNodes, withNodes } from "./reservation.ts";
 import { newPlace, type Place, stepTo, walkTo } from "./walk.ts";
-import { write } from "./write.ts";
+import { finishBulk, nodesFor, plan, write } from "./write.ts";
 import type { WriteState } from "./write-state.ts";
+
+/** A slot of a node, and the range of that node. */
+export interface Position {
+  readonly min: number;
+  readonly max: number;
+  readonly slot: number;
+}
 
 /** Where a cursor stands; see the table at the top of cursor.ts. */
 export type CursorStatus =
@@ -65,6 +74,15 @@ export class MapleCursor {
   #version = 0;
   /** Does #place tell the range that index lies in, as of #version? */
   #placed = false;
+  /** Has the request been narrowed since? Steps then leave from the range that #place tells. */
+  #within = false;
+  /** Where {@link reserve} stopped: the lowest node that holds all of a range which leaves its leaf. */
+  #span: Position | undefined = undefined;
+  /** Nodes that {@link nomem} has taken for the store to be tried again. */
+  #nodes: number[] = [];
+  /** Nodes that the store which failed had asked for. */
+  #wanted = 0;
+  #bulk = false;
 
   /** Package-internal: use `tree.cursor()`. */
   constructor(core: TreeCore, writer: WriteState, index: number, last: number) {
@@ -88,12 +106,21 @@ export class MapleCursor {
     this.status = "start";
     this.error = 0;
     this.#placed = false;
+    this.#span = undefined;
   }
 
   /** Lets go of the place so that find goes on behind it later, whatever happens to the tree meanwhile. */
   pause(): void {
     this.status = "pause";
     this.#placed = false;
+  }
+
+  /** Narrows the request to a part of the range the cursor stands on, and stays there. Source: __mas_set_range(). */
+  setWithin(first: number, last: number): void {
+    checkRange("setWithin", first, last);
+    this.index = first;
+    this.last = last;
+    this.#within = true;
   }
 
   /** Walks to `index`; `index` and `last` become the range it lies in, also if nothing is stored there. */
@@ -166,8 +193,114 @@ export class MapleCursor {
   store(entry: number): number {
     checkEntry("store: entry", entry);
     checkRange("store", this.index, this.last);
-    const old = write(this.#writer, this.index, this.last, entry);
-    return this.#wrote(old);
+    return this.#store(entry);
+  }
+
+  /**
+   * Takes the nodes that a store of `entry` over `[index, last]` can need, so that it cannot fail later.
+   *
+   * @returns what to `commit()`, or to release. @throws MapleError `ENOMEM`, with the cursor reset.
+   * Locking: write lock held by the caller, until the commit. Source: mas_preallocate()
+   */
+  reserve(entry: number): Reservation {
+    checkEntry("reserve: entry", entry);
+    checkRange("reserve", this.index, this.last);
+    const core = this.#core;
+    const type = plan(this.#writer, this.index, this.last, entry);
+    // Without a node, storing nothing or at [0,0] alone builds none.
+    const none = type === "store_root" && (entry === 0 || (this.last === 0 && entry < NODE_ENTRY));
+    try {
+      const nodes = takeNodes(core, none ? 0 : nodesFor(this.#writer, type));
+      this.#stand();
+      this.#span = type === "spanning_store" ? spanOf(this.#writer) : undefined;
+      if (entry === 0 && core.rootWord > 0 && this.#span === undefined) {
+        this.index = this.#writer.first;
+        this.last = this.#writer.last;
+      }
+      return new Reservation(core, nodes, () => this.#store(entry));
+    } catch (error) {
+      this.reset();
+      throw error;
+    }
+  }
+
+  /**
+   * After a store that failed with `ENOMEM`: takes the nodes it wanted, for {@link store} to be called again.
+   *
+   * @returns whether there was such a failure. @throws MapleError `ENOMEM` again. Source: mas_nomem()
+   */
+  nomem(): boolean {
+    if (this.status !== "error" || this.error !== Errno.ENOMEM) return false;
+    this.#nodes = takeNodes(this.#core, this.#wanted);
+    this.reset();
+    return true;
+  }
+
+  /**
+   * Says that about `count` entries will be stored in ascending order: leaves are left nearly full, and a last
+   * leaf that is too small is put right by {@link destroy}. Source: mas_expected_entries()
+   */
+  expectedEntries(count: number): void {
+    checkIndex("expectedEntries: count", count);
+    this.#bulk = true;
+  }
+
+  /** Gives back nodes taken in advance, and ends what {@link expectedEntries} began. Source: mas_destroy() */
+  destroy(): void {
+    for (const node of this.#nodes.splice(0)) this.#core.cache.free(node);
+    if (!this.#bulk) return;
+    this.#bulk = false;
+    finishBulk(this.#writer);
+    this.#placed = false;
+  }
+
+  /**
+   * Stores `entry` at the first free index not below `next`, or failing that not below `min`.
+   *
+   * @throws MapleError `EBUSY`, `EINVAL`, `ENOMEM`. Locking: write lock held by the caller.
+   * Source: mas_alloc_cyclic()
+   */
+  allocateCyclic(entry: number, { min = 0, max = MAX_INDEX, next }: CyclicRequest): CyclicAllocation {
+    checkEntry("allocateCyclic: entry", entry);
+    const found = findCyclic(this.#core, min, max, next);
+    this.set(found.index);
+    this.#store(entry);
+    return found;
+  }
+
+  /** The leaf range and slot of `index`, for those who compare layouts; `undefined` if there is no node. */
+  position(): Position | undefined {
+    if (this.#span !== undefined) return this.#span;
+    const place = newPlace();
+    walkTo(this.#core, this.index, place);
+    return place.leaf === 0 ? undefined : { min: place.leafMin, max: place.leafMax, slot: place.slot };
+  }
+
+  /** Takes on the status of a cursor that has walked to `index`, and keeps the request. */
+  #stand(): void {
+    const root = this.#core.rootWord;
+    if (root > 0) this.status = "active";
+    else this.status = root !== 0 && this.index === 0 ? "root" : "none";
+  }
+
+  #store(entry: number): number {
+    const core = this.#core;
+    const root = core.rootWord;
+    this.#span = undefined;
+    try {
+      const store = (): number => write(this.#writer, this.index, this.last, entry, this.#bulk);
+      const old = this.#nodes.length === 0 ? store() : withNodes(core, this.#nodes, store);
+      return this.#wrote(old, root, entry);
+    } catch (error) {
+      if (error instanceof MapleError && error.code === "ENOMEM") {
+        this.status = "error";
+        this.error = Errno.ENOMEM;
+        this.#placed = false;
+        const type = plan(this.#writer, this.index, this.last, entry);
+        this.#wanted = nodesFor(this.#writer, type);
+      }
+      throw error;
+    }
   }
 
   /**
@@ -180,8 +313,8 @@ export class MapleCursor {
   erase(): number {
     const entry = this.walk();
     if (entry === 0) return 0;
-    write(this.#writer, this.index, this.last, 0);
-    return this.#wrote(entry);
+    this.#store(0);
+    return entry;
   }
 
   /**
@@ -244,12 +377,17 @@ export class MapleCursor {
     }
   }
 
-  #wrote(old: number): number {
+  /** `root` is the root word before the write. */
+  #wrote(old: number, root: number, entry: number): number {
+    const asked = this.index;
     this.index = this.#writer.first;
     this.last = this.#writer.last;
     this.#placed = false;
     this.error = 0;
-    this.status = this.#core.rootWord > 0 ? "active" : "start";
+    // Nothing stored where there is no node: the kernel leaves the status which the walk to it found.
+    if (this.#core.rootWord > 0) this.status = "active";
+    else if (root > 0 || entry !== 0) this.status = "start";
+    else this.status = root !== 0 && asked === 0 ? "root" : "none";
     return old;
   }
 
@@ -260,6 +398,8 @@ export class MapleCursor {
     this.#version = Atomics.load(core.i32, core.header + L.VERSION);
     walkTo(core, at, place);
     this.#placed = place.leaf !== 0 && (this.#version & 1) === 0;
+    this.#within = false;
+    this.#span = undefined;
     this.error = 0;
     if (place.leaf !== 0) this.status = "active";
     else this.status = place.entry === 0 ? "none" : "root";
@@ -272,10 +412,16 @@ export class MapleCursor {
   #step(direction: 1 | -1): number {
     const core = this.#core;
     const place = this.#place;
-    const at = direction === 1 ? this.last + 1 : this.index - 1;
     const fresh = this.#placed && this.#version === Atomics.load(core.i32, core.header + L.VERSION);
+    const narrowed = fresh && this.#within && place.first <= this.index && place.last >= this.last;
+    if (narrowed) {
+      this.index = place.first;
+      this.last = place.last;
+    }
+    const at = direction === 1 ? this.last + 1 : this.index - 1;
     if (!fresh || place.first !== this.index || place.last !== this.last) this.#walk(at);
     else stepTo(core, place, direction);
+    this.#within = false;
     // After a write (stepTo, too, walks if the leaf has just died) the range found may begin before the place
     // left: no index is visited twice. A cursor whose range is not its place's walks again at the next step.
     this.index = direction === 1 ? Math.max(place.first, at) : place.first;
@@ -477,10 +623,23 @@ export class MapleCursor {
   }
 }
 
-/** @throws RangeError unless `entry` is 0 or a 30-bit handle */
+/** The lowest node on the planned write's path whose slot holds all of the range, or else the last one looked at. */
+function spanOf(w: WriteState): Position {
+  const { left } = w;
+  let level = 0;
+  while (level < left.leafLevel && !spans(w, left.max[level + 1]!)) level++;
+  return { min: left.min[level]!, max: left.max[level]!, slot: left.slot[level]! };
+}
+
+/** Does the requested range go beyond a slot which ends at `max`? */
+function spans(w: WriteState, max: number): boolean {
+  return w.requestedLast > max || (w.requestedLast === max && w.entry === 0 && max !== MAX_INDEX);
+}
+
+/** @throws RangeError unless `entry` is 0, a handle, or one of those kept out of the root word */
 export function checkEntry(what: string, entry: number): void {
-  if (!Number.isInteger(entry) || entry < 0 || entry > MAX_ENTRY) {
-    throw new RangeError(`${what} must be an integer in 0..${MAX_ENTRY}, got ${String(entry)}`);
+  if (!Number.isInteger(entry) || entry < 0 || entry > MAX_NODE_ENTRY) {
+    throw new RangeError(`${what} must be an integer in 0..${MAX_NODE_ENTRY}, got ${String(entry)}`);
   }
 }
 

@@ -6,7 +6,7 @@
  */
 import type { TreeCore } from "./core.ts";
 import { gapBelow, type Items } from "./items.ts";
-import type * as L from "./layout.ts";
+import * as L from "./layout.ts";
 
 /** A node just built, as its future parent will see it. */
 export interface Part {
@@ -22,8 +22,9 @@ export interface Cut {
 }
 
 /** Where to cut items that do not fit one node. */
-export function calcSplit(core: TreeCore, items: Items, type: L.NodeType): Cut {
+export function calcSplit(core: TreeCore, items: Items, type: L.NodeType, bulk = false): Cut {
   const last = items.count - 1;
+  if (bulk) return { split: bulkSplit(core, items, type, last), middle: 0 };
   const slots = core.slotsOf(type);
   const half = last >> 1;
   const three = last >= 2 * slots || (items.slot[half] === 0 && last >= 2 * slots - 1);
@@ -33,6 +34,12 @@ export function calcSplit(core: TreeCore, items: Items, type: L.NodeType): Cut {
     split: avoidEmptyEnd(core, items, type, third, last),
     middle: avoidEmptyEnd(core, items, type, 2 * third, last),
   };
+}
+
+/** Ascending stores go on behind the right node: the left one is filled, the right one just sufficient. */
+function bulkSplit(core: TreeCore, items: Items, type: L.NodeType, last: number): number {
+  const split = last - core.minSlotsOf(type);
+  return type === L.NodeType.Leaf && items.slot[split] === 0 ? split - 1 : split;
 }
 
 /** Moves a cut behind the empty slot it would leave at the end, if the rest stays sufficient; else before it. */

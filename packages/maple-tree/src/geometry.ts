@@ -5,6 +5,20 @@ export const MAX_INDEX: number = 2 ** 53 - 1;
 export const MAX_ENTRY: number = 2 ** 30 - 1;
 
 /**
+ * First of the entries, up to {@link MAX_NODE_ENTRY}, that never live in the root word: a tree which holds one of them at [0,0]
+ * and nothing else has a node. The kernel's are those whose low two bits are `10`.
+ */
+export const NODE_ENTRY: number = 2 ** 30;
+/** Last of the entries that never live in the root word. */
+export const MAX_NODE_ENTRY: number = 2 ** 31 - 1;
+
+/**
+ * "Reserved, but empty": occupies its range, so that nothing is inserted or allocated there, while `load` and
+ * `find` say that nothing is stored. Cursors return it. Source: XA_ZERO_ENTRY.
+ */
+export const ZERO_ENTRY: number = NODE_ENTRY;
+
+/**
  * Fan-out of the three kinds of node, in slots.
  *
  * Every node but those on the right edge keeps more than a minimum number of used slots: `leafSlots / 2 - 2`

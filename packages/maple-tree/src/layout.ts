@@ -79,3 +79,5 @@ export const FLAG_RCU = 2;
 export const FLAG_LOCK_INTERNAL = 4;
 /** Writers hold a lock of the caller's. */
 export const FLAG_LOCK_EXTERNAL = 8;
+/** Cyclic allocation has handed out the last index. */
+export const FLAG_WRAPPED = 16;

@@ -11,8 +11,8 @@ import { findFrom, findUpTo, type Range, rangesOf, readRange } from "./ranges.ts
 import type { GapRequest } from "./shared-tree.ts";
 import { type Violation, validate } from "./validate.ts";
 import { ValueTable } from "./value-table.ts";
-import { lookup } from "./walk.ts";
-import { write } from "./write.ts";
+import { isEmpty, lookup } from "./walk.ts";
+import { clear, write } from "./write.ts";
 import { WriteState } from "./write-state.ts";
 
 /** Indices `first..last`, both inclusive, and the value stored over them; `undefined` for an empty range. */
@@ -100,7 +100,7 @@ export class MapleTree<V> {
 
   /** Is nothing stored? */
   get isEmpty(): boolean {
-    return this.core.rootWord === 0;
+    return isEmpty(this.core);
   }
 
   /**
@@ -166,7 +166,7 @@ export class MapleTree<V> {
 
   /** Erases everything. */
   clear(): void {
-    write(this.#writer, 0, MAX_INDEX, 0);
+    clear(this.#writer);
     this.#table.sweep();
   }
 

@@ -1,5 +1,5 @@
 import type { TreeCore } from "./core.ts";
-import { MAX_INDEX } from "./geometry.ts";
+import { MAX_INDEX, ZERO_ENTRY } from "./geometry.ts";
 import { newPlace, type Place, stepTo, walkTo } from "./walk.ts";
 
 /** Indices `first..last`, both inclusive, and what is stored over them (0: nothing). */
@@ -25,7 +25,7 @@ export function readRange(core: TreeCore, index: number): Range {
 export function findFrom(core: TreeCore, index: number, max: number): Range | undefined {
   for (let at = index; at <= max; ) {
     const range = readRange(core, at);
-    if (range.entry !== 0) return range;
+    if (range.entry !== 0 && range.entry !== ZERO_ENTRY) return range;
     at = range.last + 1;
   }
   return undefined;
@@ -35,7 +35,7 @@ export function findFrom(core: TreeCore, index: number, max: number): Range | un
 export function findUpTo(core: TreeCore, index: number, min: number): Range | undefined {
   for (let at = index; at >= min; ) {
     const range = readRange(core, at);
-    if (range.entry !== 0) return range;
+    if (range.entry !== 0 && range.entry !== ZERO_ENTRY) return range;
     at = range.first - 1;
   }
   return undefined;

@@ -4,7 +4,7 @@
  * Source: Linux lib/maple_tree.c, mas_store_root(), mas_root_expand(), mas_new_root().
  */
 import { killTree } from "./dead.ts";
-import { MAX_INDEX } from "./geometry.ts";
+import { MAX_INDEX, NODE_ENTRY } from "./geometry.ts";
 import * as L from "./layout.ts";
 import { announce, type WriteState } from "./write-state.ts";
 
@@ -14,7 +14,7 @@ export function storeRoot(w: WriteState, root: number): void {
   if (w.entry === 0) {
     announce(w, "store_root", 0);
     if (w.first === 0 && root !== 0) core.publish(0, 0, 0);
-  } else if (w.last === 0) {
+  } else if (w.last === 0 && w.entry < NODE_ENTRY) {
     announce(w, "store_root", 0);
     core.publish(0, 0, -w.entry);
   } else {

@@ -1,15 +1,17 @@
 import { Arena, type ArenaHandle } from "@faultline/arena";
+import { type CyclicAllocation, type CyclicRequest, findCyclic } from "./allocate.ts";
+import { copyTree } from "./clone.ts";
 import { TreeCore, type TreeOptions } from "./core.ts";
 import { checkEntry, checkGapRequest, MapleCursor } from "./cursor.ts";
 import { type DumpOptions, dump } from "./dump.ts";
 import { checkIndex, checkRange, MapleError } from "./errors.ts";
 import type { StepEvent, WriteEvent, WriteType } from "./events.ts";
 import { searchGap, treeGap } from "./gap.ts";
-import { type Geometry, MAX_INDEX } from "./geometry.ts";
+import { type Geometry, MAX_INDEX, ZERO_ENTRY } from "./geometry.ts";
 import { findFrom, findUpTo, type Range, rangesOf, readRange } from "./ranges.ts";
 import { type Violation, validate } from "./validate.ts";
-import { lookup } from "./walk.ts";
-import { plan, write } from "./write.ts";
+import { isEmpty, lookup } from "./walk.ts";
+import { clear, plan, write } from "./write.ts";
 import { WriteState } from "./write-state.ts";
 
 /** What another agent needs to open a tree; structured-cloneable. */
@@ -117,7 +119,7 @@ export class SharedMapleTree {
 
   /** Is nothing stored? */
   get isEmpty(): boolean {
-    return this.core.rootWord === 0;
+    return isEmpty(this.core);
   }
 
   /**
@@ -130,10 +132,10 @@ export class SharedMapleTree {
   load(index: number): number {
     checkIndex("load: index", index);
     const core = this.core;
-    if (!core.concurrent) return lookup(core, index);
+    if (!core.concurrent) return visible(lookup(core, index));
     core.readBegin();
     try {
-      return lookup(core, index);
+      return visible(lookup(core, index));
     } finally {
       core.readEnd();
     }
@@ -194,7 +196,7 @@ export class SharedMapleTree {
   /** Erases everything. Source: mtree_destroy(). */
   clear(): void {
     this.core.locked(() => {
-      write(this.#writer, 0, MAX_INDEX, 0);
+      clear(this.#writer);
     });
   }
 
@@ -252,6 +254,83 @@ export class SharedMapleTree {
     return found;
   }
 
+  /**
+   * Stores `entry` over the lowest `size` free indices in `[min, max]`.
+   *
+   * @returns the first of them. @throws MapleError as {@link findGap}, `ENOMEM`; `EINVAL` for a reserved entry.
+   * Takes the tree's lock. Source: mtree_alloc_range()
+   */
+  allocate(entry: number, request: GapRequest): number {
+    return this.#allocate("allocate", entry, request, false);
+  }
+
+  /** As {@link allocate}, but the highest. Source: mtree_alloc_rrange(). */
+  allocateReverse(entry: number, request: GapRequest): number {
+    return this.#allocate("allocateReverse", entry, request, true);
+  }
+
+  #allocate(call: string, entry: number, request: GapRequest, fromTop: boolean): number {
+    checkAllocated(call, entry);
+    const { size, min = 0, max = MAX_INDEX } = request;
+    checkGapRequest(call, this.core.gaps, min, max, size);
+    return this.core.locked(() => {
+      const first = searchGap(this.core, min, max, size, fromTop);
+      if (first < 0) throw new MapleError("EBUSY", `${call}: no ${size} free indices in ${min}..${max}`);
+      write(this.#writer, first, first + size - 1, entry);
+      return first;
+    });
+  }
+
+  /**
+   * Stores `entry` at the first free index from `next` to `max`, or failing that from `min`.
+   *
+   * @throws MapleError `EBUSY`, `EINVAL`, `ENOMEM`. Takes the tree's lock. Source: mtree_alloc_cyclic()
+   */
+  allocateCyclic(entry: number, { min = 0, max = MAX_INDEX, next }: CyclicRequest): CyclicAllocation {
+    checkAllocated("allocateCyclic", entry);
+    checkIndex("allocateCyclic: min", min);
+    checkIndex("allocateCyclic: max", max);
+    checkIndex("allocateCyclic: next", next);
+    return this.core.locked(() => {
+      const found = findCyclic(this.core, min, max, next);
+      write(this.#writer, found.index, found.index, entry);
+      return found;
+    });
+  }
+
+  /**
+   * A tree of the same arena with the same ranges, made node by node; the entries are shared.
+   *
+   * @throws MapleError `ENOMEM` with nothing left behind; ArenaError `ENOMEM` for the header.
+   * Takes the tree's lock. Cost: O(nodes). Source: mtree_dup()
+   */
+  clone(): SharedMapleTree {
+    const { core } = this;
+    const { geometry, gaps, rcu, lockMode: lock } = core;
+    const copy = TreeCore.create(this.arena, { geometry, gaps, rcu, lock });
+    copy.onAllocate = core.onAllocate;
+    core.locked(() => copyTree(core, copy));
+    return new SharedMapleTree(copy);
+  }
+
+  /** May readers run beside the writer? Set it only while no other agent can see the tree. Source: mt_set_in_rcu() */
+  get rcuMode(): boolean {
+    return this.core.rcu;
+  }
+
+  set rcuMode(on: boolean) {
+    this.core.locked(() => this.core.setRcu(on));
+  }
+
+  /** Asked before a write of this instance takes nodes: `false` makes it fail with `ENOMEM`. Default none. */
+  get onAllocate(): ((nodes: number) => boolean) | undefined {
+    return this.core.onAllocate;
+  }
+
+  set onAllocate(hook: ((nodes: number) => boolean) | undefined) {
+    this.core.onAllocate = hook;
+  }
+
   /** Largest run of free indices, from the gaps at the root. Takes the tree's lock. */
   largestGap(): number {
     return this.core.locked(() => treeGap(this.core));
@@ -303,5 +382,17 @@ export class SharedMapleTree {
   /** The tree as text. Takes the tree's lock. */
   dump(options: DumpOptions = {}): string {
     return this.core.locked(() => dump(this.core, options));
+  }
+}
+
+/** What `load` says of an entry. */
+function visible(entry: number): number {
+  return entry === ZERO_ENTRY ? 0 : entry;
+}
+
+function checkAllocated(call: string, entry: number): void {
+  checkEntry(`${call}: entry`, entry);
+  if (entry === 0 || entry === ZERO_ENTRY) {
+    throw new MapleError("EINVAL", `${call}: entry ${entry} would leave the indices free`);
   }
 }

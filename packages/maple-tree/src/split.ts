@@ -40,7 +40,7 @@ export function splitStore(w: WriteState): void {
 /** Builds two nodes from the items and makes `items` those of the level above. */
 function splitNode(w: WriteState, level: number, type: L.NodeType): void {
   const { core, items, left: path } = w;
-  const { split } = calcSplit(core, items, type);
+  const { split } = calcSplit(core, items, type, w.bulk);
   const parts = buildTwo(w, type, split, path.min[level]!);
   parentItems(w, level, parts, level === 0 ? 0 : path.slot[level - 1]!, 1);
 }

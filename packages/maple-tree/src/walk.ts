@@ -64,6 +64,19 @@ function lookupAlone(core: TreeCore, index: number): number {
   }
 }
 
+/** Is nothing stored? A leaf with one empty slot, which a store of nothing over everything can leave, counts. */
+export function isEmpty(core: TreeCore): boolean {
+  if (core.rootWord <= 0) return core.rootWord === 0;
+  const place = newPlace();
+  core.readBegin();
+  try {
+    walkTo(core, 0, place);
+  } finally {
+    core.readEnd();
+  }
+  return place.entry === 0 && place.last === MAX_INDEX;
+}
+
 function lookupConcurrent(core: TreeCore, index: number): number {
   const arena = core.arena;
   const rootWord = core.header + L.ROOT;

@@ -15,6 +15,8 @@ export class WriteState {
   entry = 0;
   requestedFirst = 0;
   requestedLast = 0;
+  /** Entries come in ascending order: nodes are filled as far as they go. */
+  bulk = false;
   /** Entry that was stored at the requested first index. */
   old = 0;
   /** The leaf, its last used slot and its range. */

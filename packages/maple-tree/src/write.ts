@@ -14,10 +14,10 @@
  *   slot_store       no RCU, and the number of slots stays                   leaf-store.ts
  *   node_store       everything else                                         leaf-store.ts
  *
- * Two differences from Linux 6.12. There slot_store also happens in RCU mode if it moves just one pivot; here
+ * One difference from Linux 6.12: there slot_store also happens in RCU mode if it moves just one pivot; here
  * it is a node_store, because a Float64 pivot that changes under a reader may be read torn, half old and half
- * new. And nothing stored over everything is new_root also where it fits a slot, so that an empty tree never
- * keeps a node.
+ * new. As there, nothing stored over a single range that is everything is an exact_fit, which leaves a leaf
+ * with one empty slot; clear() leaves no node.
  *
  * Source: Linux lib/maple_tree.c, mas_wr_store_type(), mas_wr_preallocate(), mas_wr_extend_null().
  */
@@ -38,11 +38,12 @@ import { announce, type WriteState } from "./write-state.ts";
  * @returns the entry that was at `first`; `w.first` and `w.last` tell the range after widening
  * @throws MapleError `ENOMEM` with the tree unchanged
  */
-export function write(w: WriteState, first: number, last: number, entry: number): number {
+export function write(w: WriteState, first: number, last: number, entry: number, bulk = false): number {
   const core = w.core;
   w.first = w.requestedFirst = first;
   w.last = w.requestedLast = last;
   w.entry = entry;
+  w.bulk = bulk;
   core.writeBegin();
   try {
     store(w);
@@ -61,10 +62,32 @@ export function plan(w: WriteState, first: number, last: number, entry: number):
   w.first = w.requestedFirst = first;
   w.last = w.requestedLast = last;
   w.entry = entry;
+  w.bulk = false;
   w.core.arena.refresh();
   if (w.core.rootWord <= 0) return "store_root";
   locate(w);
   return chooseType(w);
+}
+
+/** Erases everything, so that no node is left. Lock held. Source: __mt_destroy() */
+export function clear(w: WriteState): void {
+  const { core } = w;
+  w.first = w.requestedFirst = 0;
+  w.last = w.requestedLast = MAX_INDEX;
+  w.entry = 0;
+  core.writeBegin();
+  try {
+    const root = core.rootWord;
+    if (root <= 0) {
+      storeRoot(w, root);
+    } else {
+      announce(w, "new_root", 0);
+      newRoot(w);
+    }
+  } finally {
+    core.writeEnd();
+  }
+  core.report(0);
 }
 
 function store(w: WriteState): void {
@@ -78,6 +101,9 @@ function store(w: WriteState): void {
   w.old = core.i32[w.leaf + L.SLOTS + w.slot]!;
   act(w, chooseType(w));
 }
+
+/** Bulk stores are over: the last leaf may have been left with too few slots. Lock held. */
+export function finishBulk(_w: WriteState): void {}
 
 /** Finds the leaf and slot of `w.first`. */
 function locate(w: WriteState): void {
@@ -96,7 +122,6 @@ function locate(w: WriteState): void {
 
 function chooseType(w: WriteState): WriteType {
   const { core } = w;
-  if (w.first === 0 && w.last === MAX_INDEX && w.entry === 0) return "new_root";
   if (leavesLeaf(w)) {
     if (w.first !== 0 || w.last !== MAX_INDEX) locateSpan(w);
     return w.first === 0 && w.last === MAX_INDEX ? "new_root" : "spanning_store";
@@ -104,11 +129,10 @@ function chooseType(w: WriteState): WriteType {
   w.slotLast = scan(core.f64, w.leaf, w.last);
   w.endPivot = core.f64[(w.leaf >> 1) + L.PIVOTS_F64 + w.slotLast]!;
   if (w.entry === 0) widen(w);
-  if (w.first === 0 && w.last === MAX_INDEX && w.entry === 0) return "new_root";
   if (w.first === w.slotMin && w.last === w.slotMax) return "exact_fit";
   if (w.first === 0 && w.last === MAX_INDEX) return "new_root";
   const newEnd = newEndOf(w);
-  if (newEnd < core.minSlotsOf(L.NodeType.Leaf)) return w.leafIsRoot ? "node_store" : "rebalance";
+  if (newEnd < core.minSlotsOf(L.NodeType.Leaf) && !w.bulk) return w.leafIsRoot ? "node_store" : "rebalance";
   if (newEnd >= core.geometry.leafSlots) return "split_store";
   if (core.rcu) return "node_store";
   if (w.slot === w.end) return "append";
@@ -150,33 +174,44 @@ function newEndOf(w: WriteState): number {
 
 /** Reserves the worst case, then acts. */
 function act(w: WriteState, type: WriteType): void {
-  const height = w.left.leafLevel + 1;
+  announce(w, type, nodesFor(w, type));
   switch (type) {
     case "exact_fit":
-      announce(w, type, 0);
       return exactFit(w);
     case "append":
     case "slot_store":
-      announce(w, type, 0);
       return rewriteInPlace(w);
     case "node_store":
-      if (!w.core.rcu) {
-        announce(w, type, 0);
-        return rewriteInPlace(w);
-      }
-      announce(w, type, 1);
-      return nodeStore(w);
+      return w.core.rcu ? nodeStore(w) : rewriteInPlace(w);
     case "new_root":
-      announce(w, type, 1);
       return newRoot(w);
     case "rebalance":
-      announce(w, type, 2 * height - 1);
       return rebalance(w);
     case "split_store":
-      announce(w, type, 2 * height + 1);
       return splitStore(w);
     default:
-      announce(w, type, 3 * height + 1);
       return spanningStore(w);
+  }
+}
+
+/** Nodes that a write of this type can need; `w` has been planned. Source: mas_prealloc_calc(). */
+export function nodesFor(w: WriteState, type: WriteType): number {
+  const height = w.left.leafLevel + 1;
+  switch (type) {
+    case "exact_fit":
+    case "append":
+    case "slot_store":
+      return 0;
+    case "node_store":
+      return w.core.rcu ? 1 : 0;
+    case "store_root":
+    case "new_root":
+      return 1;
+    case "rebalance":
+      return 2 * height - 1;
+    case "split_store":
+      return 2 * height + 1;
+    default:
+      return 3 * height + 1;
   }
 }
