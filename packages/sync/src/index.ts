@@ -1,8 +1,16 @@
 export { SyncError, type SyncErrorCode } from "./errors.ts";
+export { ExclusiveLock } from "./exclusive-lock.ts";
 export { Guard } from "./guard.ts";
 export { Mutex } from "./mutex.ts";
 export { RcuDomain, type RcuDomainOptions } from "./rcu.ts";
 export { RwSem, WriteGuard } from "./rwsem.ts";
 export type { RwSemOptions, RwSemPolicy } from "./rwsem-policy.ts";
-export { SpinLock } from "./spinlock.ts";
+export {
+  McsLock,
+  QSpinLock,
+  type QSpinLockOptions,
+  SpinLock,
+  TestAndSetLock,
+  TicketLock,
+} from "./spinlock.ts";
 export type { AsyncWaitOptions, WaitOptions, WaitSignal } from "./words.ts";

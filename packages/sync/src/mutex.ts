@@ -15,7 +15,7 @@
  * Memory order: every access is a sequentially consistent Atomics operation.
  */
 import { SyncError } from "./errors.ts";
-import { ExclusiveLock } from "./exclusive-lock.ts";
+import { ExclusiveLock, type HowToWait } from "./exclusive-lock.ts";
 import { Kind, QUEUE_WORDS, WaitQueue, Wake } from "./wait-queue.ts";
 import type { SlowPath } from "./waiting.ts";
 import { checkWords, deadlineOf, FOREVER, pause, type WaitOptions } from "./words.ts";
@@ -25,9 +25,6 @@ const QUEUE = 8;
 const LOCKED = 1 << 0;
 const WAITERS = 1 << 1;
 const HANDOFF = 1 << 2;
-
-/** Looks at the lock before queueing: a critical section that ends soon costs no sleep. */
-const SPINS = 60;
 
 /**
  * A mutex: waiters sleep in a queue and are served in order of arrival, except that a running thread may
@@ -43,7 +40,9 @@ export class Mutex extends ExclusiveLock {
   /** Number of 32-bit words a mutex occupies. */
   static readonly WORDS: number = QUEUE + QUEUE_WORDS;
 
-  protected override readonly kind = "Mutex";
+  protected override get kind(): string {
+    return "Mutex";
+  }
   protected override readonly words: Int32Array;
   readonly #state: number;
   /** Made on first contention: most locks of most threads are never contended. */
@@ -135,16 +134,12 @@ export class Mutex extends ExclusiveLock {
     return Atomics.load(this.words, this.#state);
   }
 
-  protected override spin(): boolean {
-    for (let spin = 0; spin < SPINS; spin++) {
-      if (this.tryLock()) return true;
-      pause();
-    }
-    return false;
-  }
-
-  protected override *slowPath(): SlowPath {
+  protected override *slowPath({ spins }: HowToWait): SlowPath {
     const queue = this.#queue;
+    for (let look = 0; look < spins; look++) {
+      pause();
+      if (this.tryLock()) return true;
+    }
     do {
       queue.lock();
       const slot = queue.enqueue(Kind.Write);
