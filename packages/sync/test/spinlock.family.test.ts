@@ -158,6 +158,33 @@ describe("the order of service", () => {
     lock.validate();
   });
 
+  it("QSpinLock wakes a waiter without a node when the head gives up in the moment of the release", async () => {
+    const words = new Int32Array(new SharedArrayBuffer(1024));
+    const nodes = { nodes: 16, nodesMax: 1 };
+    const [other, lock] = [0, 1].map((word) => new QSpinLock(words, word, nodes));
+    const [second, head] = [new AbortController(), new AbortController()];
+    // The other lock has the only node, so the waiter comes before the head of the queue.
+    other.lock();
+    const others = [other.withLockAsync(() => {}), other.withLockAsync(() => {})];
+    lock.lock();
+    const given = [lock.lockAsync({ signal: second.signal })];
+    const waiter = lock.lockAsync();
+    other.unlock();
+    await Promise.all(others);
+    given.push(lock.lockAsync({ signal: head.signal }));
+    const settled = Promise.allSettled(given);
+    await turn();
+    expect(String(lock)).toBe("QSpinLock(held, pending, tail: 1)");
+    second.abort();
+    await turn();
+    lock.unlock();
+    head.abort();
+    expect((await settled).map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+    expect(await waiter).toBe(true);
+    lock.unlock();
+    expect(words.every((word) => word === 0)).toBe(true);
+  });
+
   it("QSpinLocks share a table of nodes", async () => {
     const words = new Int32Array(new SharedArrayBuffer(1024));
     const nodes = { nodes: 16, nodesMax: 2 };

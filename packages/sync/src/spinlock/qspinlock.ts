@@ -78,7 +78,7 @@ export class QSpinLock extends ExclusiveLock {
    */
   constructor(words: Int32Array, word: number, options?: QSpinLockOptions) {
     super();
-    checkWords("QSpinLock", words, word, QSpinLock.WORDS);
+    checkWords(this.kind, words, word, QSpinLock.WORDS);
     this.words = words;
     this.#word = word;
     this.#queue = options === undefined ? undefined : this.#queueOver(options);
@@ -93,7 +93,7 @@ export class QSpinLock extends ExclusiveLock {
   }
 
   override lock(options?: WaitOptions): boolean {
-    const deadline = options === undefined ? FOREVER : deadlineOf("QSpinLock.lock", options);
+    const deadline = options === undefined ? FOREVER : deadlineOf(`${this.kind}.lock`, options);
     if (Atomics.compareExchange(this.words, this.#word, 0, LOCKED) === 0) return true;
     return this.lockSlow(deadline);
   }
@@ -102,14 +102,14 @@ export class QSpinLock extends ExclusiveLock {
     const was = Atomics.and(this.words, this.#word, ~(LOCKED | SLEEPERS));
     if ((was & SLEEPERS) !== 0) Atomics.notify(this.words, this.#word);
     if ((was & LOCKED) === 0) {
-      throw new SyncError("EPERM", `QSpinLock.unlock: word ${this.#word} is not locked`);
+      throw new SyncError("EPERM", `${this.kind}.unlock: word ${this.#word} is not locked`);
     }
   }
 
   override validate(): void {
     const word = this.#load();
-    if ((word & ~KNOWN_MASK) !== 0) throw new Error(`QSpinLock: word ${this.#word} is 0x${hex(word)}`);
-    this.#queue?.validate("QSpinLock");
+    if ((word & ~KNOWN_MASK) !== 0) throw new Error(`${this.kind}: word ${this.#word} is 0x${hex(word)}`);
+    this.#queue?.validate(this.kind);
   }
 
   /** The state in words, for messages. */
@@ -117,7 +117,7 @@ export class QSpinLock extends ExclusiveLock {
     const word = this.#load();
     const pending = (word & PENDING) !== 0 ? ", pending" : "";
     const tail = (word & TAIL_MASK) !== 0 ? `, tail: ${word >>> TAIL_SHIFT}` : "";
-    return `QSpinLock(${(word & LOCKED) !== 0 ? "held" : "free"}${pending}${tail})`;
+    return `${this.kind}(${(word & LOCKED) !== 0 ? "held" : "free"}${pending}${tail})`;
   }
 
   protected override *slowPath({ spins }: HowToWait): SlowPath {
@@ -187,9 +187,9 @@ export class QSpinLock extends ExclusiveLock {
 
   #queueOver({ nodes, nodesMax }: QSpinLockOptions): McsQueue {
     if (!Number.isInteger(nodesMax) || nodesMax < 1 || nodesMax > NODES_LIMIT) {
-      throw new RangeError(`QSpinLock: nodesMax must be an integer in 1..${NODES_LIMIT}, got ${nodesMax}`);
+      throw new RangeError(`${this.kind}: nodesMax must be an integer in 1..${NODES_LIMIT}, got ${nodesMax}`);
     }
-    checkWords("QSpinLock nodes", this.words, nodes, nodesMax * NODE_WORDS);
+    checkWords(`${this.kind} nodes`, this.words, nodes, nodesMax * NODE_WORDS);
     return new McsQueue(this.words, nodes, nodesMax, {
       swap: (node) => this.#swapTail(node),
       clear: (node) => this.#clearTail(node),
