@@ -1,7 +1,7 @@
 export { SyncError, type SyncErrorCode } from "./errors.ts";
 export { ExclusiveLock } from "./exclusive-lock.ts";
 export { Guard } from "./guard.ts";
-export { Mutex } from "./mutex.ts";
+export { Mutex, type MutexOptions } from "./mutex.ts";
 export { RcuDomain, type RcuDomainOptions } from "./rcu.ts";
 export { RwSem, WriteGuard } from "./rwsem.ts";
 export type { RwSemOptions, RwSemPolicy } from "./rwsem-policy.ts";
