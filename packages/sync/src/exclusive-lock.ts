@@ -6,14 +6,25 @@
 import { SyncError } from "./errors.ts";
 import { Guard } from "./guard.ts";
 import { runAsync, runBlocking, type SlowPath } from "./waiting.ts";
-import { type AsyncWaitOptions, assertMayBlock, type WaitOptions } from "./words.ts";
+import { type AsyncWaitOptions, assertMayBlock, FOREVER, type WaitOptions } from "./words.ts";
+
+/** Looks before a sleep: about 5 µs, the price of one sleep and wake-up, so a spin at most doubles a wait. */
+const SPINS = 100;
+
+/** What a slow path may do. */
+export interface HowToWait {
+  /** Can the wait be ended by a timeout or a signal? */
+  readonly mayGiveUp: boolean;
+  /** How often to look before each sleep; 0 in an async wait, whose thread has other work to do. */
+  readonly spins: number;
+}
 
 /** A lock with one holder; the public face of every spinlock and of `Mutex`. */
 export abstract class ExclusiveLock {
   /** The words the lock lives in. */
   protected abstract readonly words: Int32Array;
   /** Name of the class, for messages. */
-  protected abstract readonly kind: string;
+  protected abstract get kind(): string;
 
   /** Is it held by anybody? May be out of date on return; for assertions and display. */
   abstract get isLocked(): boolean;
@@ -40,11 +51,8 @@ export abstract class ExclusiveLock {
   /** Throws an `Error` naming the words and values that break an invariant. */
   abstract validate(): void;
 
-  /** Looks at the lock a bounded number of times. @returns whether it was got */
-  protected abstract spin(): boolean;
-
-  /** Waits as long as it takes. @param mayGiveUp - can the wait be ended by a timeout or a signal? */
-  protected abstract slowPath(mayGiveUp: boolean): SlowPath;
+  /** Waits until the lock is got, or the wait given up. */
+  protected abstract slowPath(how: HowToWait): SlowPath;
 
   /**
    * Takes the lock without blocking the thread, also on an `ArrayBuffer`. The holder is then the task that
@@ -61,7 +69,7 @@ export abstract class ExclusiveLock {
       this.words,
       options,
       () => this.tryLock(),
-      () => this.slowPath(mayGiveUp),
+      () => this.slowPath({ mayGiveUp, spins: 0 }),
     );
   }
 
@@ -112,8 +120,8 @@ export abstract class ExclusiveLock {
   /** The part of `lock()` that costs: a bounded spin, then sleep. */
   protected lockSlow(deadline: number): boolean {
     assertMayBlock(`${this.kind}.lock`, this.words, `${this.kind}.lockAsync or tryLock`);
-    if (this.spin()) return true;
-    return runBlocking(this.words, this.slowPath(deadline !== Number.POSITIVE_INFINITY), deadline);
+    const how = { mayGiveUp: deadline !== FOREVER, spins: SPINS };
+    return runBlocking(this.words, this.slowPath(how), deadline);
   }
 
   #timedOut(what: string): SyncError {

@@ -1,4 +1,5 @@
 export { SyncError, type SyncErrorCode } from "./errors.ts";
+export { ExclusiveLock } from "./exclusive-lock.ts";
 export { Guard } from "./guard.ts";
 export { Mutex } from "./mutex.ts";
 export { SrcuDomain, type SrcuDomainOptions } from "./rcu/srcu.ts";
@@ -10,7 +11,16 @@ export {
   type StalledAgent,
   type StallOptions,
 } from "./rcu.ts";
+export { Mutex, type MutexOptions } from "./mutex.ts";
+export { RcuDomain, type RcuDomainOptions } from "./rcu.ts";
 export { RwSem, WriteGuard } from "./rwsem.ts";
 export type { RwSemOptions, RwSemPolicy } from "./rwsem-policy.ts";
-export { SpinLock } from "./spinlock.ts";
+export {
+  McsLock,
+  QSpinLock,
+  type QSpinLockOptions,
+  SpinLock,
+  TestAndSetLock,
+  TicketLock,
+} from "./spinlock.ts";
 export type { AsyncWaitOptions, WaitOptions, WaitSignal } from "./words.ts";

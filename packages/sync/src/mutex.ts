@@ -3,22 +3,32 @@
  *
  *   word     name     meaning
  *   0        STATE    bit 0 LOCKED | bit 1 WAITERS, the queue is not empty | bit 2 HANDOFF, see below
- *   1 … 7             zero
+ *   1        SPINNER  1 while somebody looks at the lock instead of queueing
+ *   2        EARNED   how many looks it has taken lately until a spin paid
+ *   3 … 7             zero
  *   8 … 63   queue    those who wait, in order of arrival (wait-queue.ts)
  *
  * Unlocking wakes the first waiter but leaves the lock free meanwhile, so a thread that is running may take
  * it first: waking costs microseconds, and a lock that stands still for so long is slow for everybody. A
  * first waiter that was woken and lost sets HANDOFF; the next unlock then gives the lock to it directly,
- * LOCKED staying set, so nobody is overtaken twice after having been first.
+ * LOCKED staying set, so nobody is overtaken twice after having been first (`handoffAfter` times, if given).
+ *
+ * Spinning before queueing. The kernel spins while the owner is running; no thread can know that here, so a
+ * lock learns from the past: a spin that got the lock moves EARNED towards the looks it took, one that did
+ * not takes an eighth of it away, and the next spin looks 2 * EARNED + 20 times at most. Short sections are
+ * waited out, long ones cost a short look. One thread spins at a time, the others queue: several would only take
+ * the cache line away from the holder. A first waiter that has set HANDOFF spins as well, on its own slot,
+ * because the next unlock is its own. SPINNER and EARNED are hints: a thread that dies while it spins leaves
+ * a lock that works and spins no more.
  *
  * WAITERS, HANDOFF and the list change only under the queue's spinlock, which is innermost.
  * Memory order: every access is a sequentially consistent Atomics operation.
  */
 import { SyncError } from "./errors.ts";
-import { ExclusiveLock } from "./exclusive-lock.ts";
+import { ExclusiveLock, type HowToWait } from "./exclusive-lock.ts";
 import { Kind, QUEUE_WORDS, WaitQueue, Wake } from "./wait-queue.ts";
 import type { SlowPath } from "./waiting.ts";
-import { checkWords, deadlineOf, FOREVER, pause, type WaitOptions } from "./words.ts";
+import { checkWords, deadlineOf, FOREVER, isUnchanged, pause, type WaitOptions } from "./words.ts";
 
 const QUEUE = 8;
 
@@ -26,8 +36,21 @@ const LOCKED = 1 << 0;
 const WAITERS = 1 << 1;
 const HANDOFF = 1 << 2;
 
-/** Looks at the lock before queueing: a critical section that ends soon costs no sleep. */
-const SPINS = 60;
+const SPINNER = 1;
+const EARNED = 2;
+/** Looks of a spin that has earned nothing yet, about 1 µs: without some, a lock could not learn. */
+const SPIN_FLOOR = 20;
+/** Default of {@link MutexOptions.spinBudget}: about 5 µs, the price of one sleep and wake-up. */
+const SPIN_BUDGET = 100;
+const COUNT_MAX = 1_000_000;
+
+/** Options of {@link Mutex}; they are this view's own, other threads may have others. */
+export interface MutexOptions {
+  /** Most looks at a held lock before queueing, 0..1000000; default 100, about 5 µs. 0 never spins. */
+  readonly spinBudget?: number;
+  /** How often a first waiter may be woken and overtaken before it is owed the lock, 0..1000000; default 1. */
+  readonly handoffAfter?: number;
+}
 
 /**
  * A mutex: waiters sleep in a queue and are served in order of arrival, except that a running thread may
@@ -36,27 +59,33 @@ const SPINS = 60;
  * Zeroed words are an unlocked mutex, so the constructor creates and attaches alike. Not recursive, no owner
  * is recorded.
  *
- * Source: Linux v6.12 kernel/locking/mutex.c (WAITERS and HANDOFF; optimistic spinning on a running owner is
- * a fixed number of looks here).
+ * Source: Linux v6.12 kernel/locking/mutex.c; the adaptive spin in place of its spin on a running owner is
+ * after glibc's PTHREAD_MUTEX_ADAPTIVE_NP.
  */
 export class Mutex extends ExclusiveLock {
   /** Number of 32-bit words a mutex occupies. */
   static readonly WORDS: number = QUEUE + QUEUE_WORDS;
 
-  protected override readonly kind = "Mutex";
+  protected override get kind(): string {
+    return "Mutex";
+  }
   protected override readonly words: Int32Array;
   readonly #state: number;
+  readonly #spinBudget: number;
+  readonly #handoffAfter: number;
   /** Made on first contention: most locks of most threads are never contended. */
   #waitQueue: WaitQueue | undefined;
 
   /**
    * @param words - view on a `SharedArrayBuffer`, or on an `ArrayBuffer` for use in one thread
    * @param word - first word of the mutex; a multiple of 16 keeps it on its own cache lines
-   * @throws RangeError if the words lie outside the view
+   * @throws RangeError if the words lie outside the view, or an option is out of range
    */
-  constructor(words: Int32Array, word: number) {
+  constructor(words: Int32Array, word: number, options?: MutexOptions) {
     super();
     checkWords("Mutex", words, word, Mutex.WORDS);
+    this.#spinBudget = checkCount("spinBudget", options?.spinBudget ?? SPIN_BUDGET);
+    this.#handoffAfter = checkCount("handoffAfter", options?.handoffAfter ?? 1);
     this.words = words;
     this.#state = word;
   }
@@ -113,6 +142,8 @@ export class Mutex extends ExclusiveLock {
     const waiting = this.#queue.validate();
     const state = this.#load();
     if ((state & ~(LOCKED | WAITERS | HANDOFF)) !== 0) throw new Error(`Mutex: STATE is ${state}`);
+    const spinner = Atomics.load(this.words, this.#state + SPINNER);
+    if (spinner !== 0 && spinner !== 1) throw new Error(`Mutex: SPINNER is ${spinner}, expected 0 or 1`);
     const hasWaiters = (state & WAITERS) !== 0;
     if (hasWaiters !== waiting > 0 && this.#load() === state) {
       throw new Error(`Mutex: WAITERS is ${hasWaiters}, but ${waiting} wait`);
@@ -135,22 +166,15 @@ export class Mutex extends ExclusiveLock {
     return Atomics.load(this.words, this.#state);
   }
 
-  protected override spin(): boolean {
-    for (let spin = 0; spin < SPINS; spin++) {
-      if (this.tryLock()) return true;
-      pause();
-    }
-    return false;
-  }
-
-  protected override *slowPath(): SlowPath {
+  protected override *slowPath({ spins }: HowToWait): SlowPath {
     const queue = this.#queue;
+    if (spins > 0 && this.#spin()) return true;
     do {
       queue.lock();
       const slot = queue.enqueue(Kind.Write);
       if (slot !== 0) {
         Atomics.or(this.words, this.#state, WAITERS);
-        return yield* this.#waitInQueue(slot);
+        return yield* this.#waitInQueue(slot, spins > 0 ? this.#spinBudget : 0);
       }
       queue.unlock();
       if (!(yield* queue.waitForSlot())) return false;
@@ -158,15 +182,38 @@ export class Mutex extends ExclusiveLock {
     return true;
   }
 
+  /** Looks at the lock for as long as that has paid lately, if nobody else does. */
+  #spin(): boolean {
+    const earned = Math.max(0, Atomics.load(this.words, this.#state + EARNED));
+    const budget = Math.min(this.#spinBudget, 2 * earned + SPIN_FLOOR);
+    if (budget === 0) return false;
+    if (Atomics.compareExchange(this.words, this.#state + SPINNER, 0, 1) !== 0) return false;
+    let look = 1;
+    while (look < budget && !this.tryLock()) {
+      pause();
+      look++;
+    }
+    const isGot = look < budget;
+    const change = Math.trunc((isGot ? look - earned : -earned) / 8);
+    Atomics.store(
+      this.words,
+      this.#state + EARNED,
+      earned + (change === 0 && !isGot && earned > 0 ? -1 : change),
+    );
+    Atomics.store(this.words, this.#state + SPINNER, 0);
+    return isGot;
+  }
+
   /** Called with the queue's lock held, which it drops. */
-  *#waitInQueue(slot: number): SlowPath {
+  *#waitInQueue(slot: number, spins: number): SlowPath {
     const queue = this.#queue;
-    let isGivenUp = false;
-    let wasWoken = false;
-    for (;;) {
-      const isMine =
-        queue.wakeOf(slot) === Wake.Granted || (queue.head === slot && this.#takeAsFirst(slot, wasWoken));
-      if (isMine || isGivenUp) {
+    const nap = queue.napOf(slot);
+    let mayGoOn = true;
+    for (let wakeUps = 0; ; wakeUps++) {
+      const isFirst = queue.head === slot;
+      const isOwed = wakeUps >= this.#handoffAfter;
+      const isMine = queue.wakeOf(slot) === Wake.Granted || (isFirst && this.#takeAsFirst(slot, isOwed));
+      if (isMine || !mayGoOn) {
         if (!isMine) this.#leaveQueue(slot);
         queue.unlock();
         queue.free(slot);
@@ -174,18 +221,18 @@ export class Mutex extends ExclusiveLock {
       }
       queue.resetWake(slot);
       queue.unlock();
-      wasWoken = yield queue.napOf(slot);
-      isGivenUp = !wasWoken;
+      const isSpinWorth = isFirst && isOwed;
+      if (isUnchanged(this.words, nap.word, nap.expected, isSpinWorth ? spins : 0)) mayGoOn = yield nap;
       queue.lock();
     }
   }
 
-  /** The first waiter tries its luck; if it was woken and has lost, it asks for a handoff. Under the queue's lock. */
-  #takeAsFirst(slot: number, wasWoken: boolean): boolean {
+  /** The first waiter tries its luck; if it is held and the waiter is owed it, it asks for a handoff. Under the queue's lock. */
+  #takeAsFirst(slot: number, isOwed: boolean): boolean {
     for (;;) {
       const state = this.#load();
       const isHeld = (state & LOCKED) !== 0;
-      if (isHeld && !wasWoken) return false;
+      if (isHeld && !isOwed) return false;
       const flags = this.#queue.isSingular(slot) ? 0 : WAITERS;
       const next = isHeld ? state | HANDOFF : LOCKED | flags;
       if (Atomics.compareExchange(this.words, this.#state, state, next) !== state) continue;
@@ -224,4 +271,9 @@ export class Mutex extends ExclusiveLock {
     }
     queue.unlock();
   }
+}
+
+function checkCount(what: string, value: number): number {
+  if (Number.isInteger(value) && value >= 0 && value <= COUNT_MAX) return value;
+  throw new RangeError(`Mutex: ${what} must be an integer in 0..${COUNT_MAX}, got ${value}`);
 }

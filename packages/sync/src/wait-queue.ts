@@ -2,7 +2,7 @@
  * Who waits, in the order of arrival: the list behind Mutex and RwSem, in the lock's own words.
  *
  *   word           name        meaning
- *   0              LOCK        spinlock around the list (spinlock.ts)
+ *   0              LOCK        spinlock around the list (spinlock/test-and-set.ts)
  *   1              HEAD        word of the first waiter relative to the queue, 0 if nobody waits
  *   2              TAIL        word of the last waiter, 0 if nobody waits
  *   3              OVERFLOW    threads asleep because every slot was taken
@@ -23,7 +23,7 @@
  * the order of arrival is lost. The pairing: it increments OVERFLOW, then looks for a free slot once more;
  * free() frees the slot, then looks at OVERFLOW. One of the two sees the other.
  */
-import { SpinLock } from "./spinlock.ts";
+import { TestAndSetLock } from "./spinlock/test-and-set.ts";
 import type { Nap, SlowPath } from "./waiting.ts";
 import { canBlock, pause } from "./words.ts";
 
@@ -67,14 +67,15 @@ const TIME_MASK = 0x3fffffff;
 export class WaitQueue {
   readonly #words: Int32Array;
   readonly #base: number;
-  readonly #lock: SpinLock;
+  /** Not the default spinlock: a thread that is terminated while it waits here leaves nothing behind. */
+  readonly #lock: TestAndSetLock;
   /** Slots to notify when the lock is dropped; scratch, empty in between. */
   #toNotify: number[] = [];
 
   constructor(words: Int32Array, base: number) {
     this.#words = words;
     this.#base = base;
-    this.#lock = new SpinLock(words, base);
+    this.#lock = new TestAndSetLock(words, base);
   }
 
   /**

@@ -64,6 +64,15 @@ const hardwarePause = (Atomics as { pause?: () => void }).pause;
 /** One turn of a spin loop. */
 export const pause: () => void = hardwarePause === undefined ? () => {} : () => hardwarePause();
 
+/** Looks `spins` times, at least once, whether `words[word]` is still `expected`. @returns whether it always was */
+export function isUnchanged(words: Int32Array, word: number, expected: number, spins: number): boolean {
+  for (let look = 0; Atomics.load(words, word) === expected; look++) {
+    if (look >= spins) return true;
+    pause();
+  }
+  return false;
+}
+
 /** Can another agent see these words? If not, nobody else can ever change them while this thread waits. */
 export function isShared(words: Int32Array): boolean {
   return typeof SharedArrayBuffer !== "undefined" && words.buffer instanceof SharedArrayBuffer;

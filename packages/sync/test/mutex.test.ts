@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
 import { Mutex } from "../src/index.ts";
 import { Actors, Command, Status, until } from "./support/actors.ts";
@@ -49,6 +50,99 @@ describe("Mutex in one thread", () => {
 
   it("refuses words that end too early", () => {
     expect(() => new Mutex(new Int32Array(Mutex.WORDS), 1)).toThrow("word must be an integer in 0..0");
+  });
+});
+
+describe("Mutex among the tasks of one thread", () => {
+  const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+  const shared = () => new Int32Array(new SharedArrayBuffer(Mutex.WORDS * 4));
+
+  for (const handoffAfter of [0, 1, 3]) {
+    it(`lets a first waiter be overtaken ${handoffAfter} times, and no more`, async () => {
+      const mutex = new Mutex(shared(), 0, { handoffAfter });
+      mutex.lock();
+      const waiter = mutex.lockAsync();
+      await turn();
+      let overtakings = 0;
+      // The unlock wakes the waiter, who gets its turn only after this task has taken the lock again.
+      for (mutex.unlock(); mutex.tryLock() && overtakings < 10; mutex.unlock()) {
+        overtakings++;
+        await turn();
+      }
+      expect(overtakings).toBe(handoffAfter);
+      expect(await waiter).toBe(true);
+      mutex.unlock();
+      mutex.validate();
+    });
+  }
+
+  it("grants in the order of arrival, as if those that were aborted had never come", async () => {
+    const step = fc.oneof(fc.constant("arrive"), fc.constant("unlock"), fc.nat({ max: 5 }));
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (script) => {
+        const mutex = new Mutex(shared(), 0);
+        const waiting: { id: number; controller: AbortController }[] = []; // the model
+        let holder = -1;
+        let granted = -1;
+        let arrivals = 0;
+        for (const action of script) {
+          if (action === "arrive" && waiting.length < 16) {
+            const id = arrivals++;
+            const controller = new AbortController();
+            const take = mutex.lockAsync({ signal: controller.signal });
+            take.then(
+              () => {
+                granted = id;
+              },
+              () => {},
+            );
+            if (holder === -1) holder = id;
+            else waiting.push({ id, controller });
+          } else if (action === "unlock" && holder !== -1) {
+            mutex.unlock();
+            holder = waiting.shift()?.id ?? -1;
+          } else if (typeof action === "number") {
+            for (const { controller } of waiting.splice(action, 1)) controller.abort();
+          }
+          for (let look = 0; look < 100 && mutex.waiterCount !== waiting.length; look++) await turn();
+          await turn();
+          expect([mutex.isLocked, mutex.waiterCount]).toEqual([holder !== -1, waiting.length]);
+          if (holder !== -1) expect(granted).toBe(holder);
+          mutex.validate();
+        }
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it("learns how long to look from spins that did not pay, and looks again when they do", () => {
+    const words = shared();
+    words[2] = 40;
+    const mutex = new Mutex(words, 0);
+    mutex.lock();
+    for (let round = 0; round < 60; round++) expect(mutex.lock({ timeoutMs: 0 })).toBe(false);
+    expect(words[2]).toBe(0);
+    expect(words[1]).toBe(0);
+  });
+
+  it("does not spin while somebody else does, and never with a budget of 0", () => {
+    const words = shared();
+    words[2] = 40;
+    words[1] = 1;
+    const mutex = new Mutex(words, 0);
+    mutex.lock();
+    expect(mutex.lock({ timeoutMs: 0 })).toBe(false);
+    words[1] = 0;
+    expect(new Mutex(words, 0, { spinBudget: 0 }).lock({ timeoutMs: 0 })).toBe(false);
+    expect(words[2]).toBe(40);
+  });
+
+  it("names an option that is out of range", () => {
+    expect(() => new Mutex(shared(), 0, { spinBudget: -1 })).toThrow("spinBudget must be an integer");
+    expect(() => new Mutex(shared(), 0, { handoffAfter: 0.5 })).toThrow("got 0.5");
+    const words = shared();
+    words[1] = 3;
+    expect(() => new Mutex(words, 0).validate()).toThrow("SPINNER is 3");
   });
 });
 

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { SpinLock, SyncError } from "../src/index.ts";
+import { SpinLock, SyncError, TestAndSetLock } from "../src/index.ts";
 import { Actors, Command, Status, until } from "./support/actors.ts";
 
 describe("SpinLock in one thread", () => {
@@ -72,8 +72,9 @@ describe("SpinLock in one thread", () => {
 
   it("reports a word that is no lock", () => {
     const words = new Int32Array([7]);
-    expect(() => new SpinLock(words, 0).validate()).toThrow("word 0 is 7");
-    expect(String(new SpinLock(words, 0))).toBe("SpinLock(corrupt)");
+    expect(() => new SpinLock(words, 0).validate()).toThrow("SpinLock: word 0 is 0x7");
+    expect(() => new TestAndSetLock(words, 0).validate()).toThrow("word 0 is 7, expected 0, 1 or 2");
+    expect(String(new TestAndSetLock(words, 0))).toBe("TestAndSetLock(corrupt)");
   });
 
   it("times out while another thread holds a shared lock", () => {
@@ -96,7 +97,7 @@ describe("SpinLock between threads", () => {
     spin.lock();
     for (const actor of [0, 1, 2]) actors.tell(actor, Command.spinLock);
     until(
-      () => String(spin) === "SpinLock(held, contended)",
+      () => String(spin) === "SpinLock(held, pending)",
       () => String(spin),
     );
     spin.unlock();

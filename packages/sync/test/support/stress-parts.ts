@@ -7,6 +7,7 @@
  *   word 18         stop flag               word 1024 …   the two writers' objects
  */
 import { Mutex, RcuDomain, RwSem, SpinLock } from "../../src/index.ts";
+import { SPINLOCK_NAMES, type SpinLockName, spinlocksOver } from "./spinlocks.ts";
 
 export const LOCK = 64;
 export const COUNTER = 16;
@@ -162,7 +163,21 @@ function isWhole(words: Int32Array, object: number): boolean {
   return value !== POISON;
 }
 
+type Part = (words: Int32Array, index: number, rounds: number) => number;
+
+/** `"lock McsLock"`, `"impatient McsLock"` and so on. */
+const family = Object.fromEntries(
+  SPINLOCK_NAMES.flatMap((name): [string, Part][] => [
+    [`lock ${name}`, (words, _, rounds) => count(words, spinlocksOver(words, LOCK)[name], rounds)],
+    [
+      `impatient ${name}`,
+      (words, _, rounds) => countImpatiently(words, spinlocksOver(words, LOCK)[name], rounds),
+    ],
+  ]),
+) as Record<`${"lock" | "impatient"} ${SpinLockName}`, Part>;
+
 export const parts = {
+  ...family,
   spin: (words, _index, rounds) => count(words, new SpinLock(words, LOCK), rounds),
   mutex: (words, _index, rounds) => count(words, new Mutex(words, LOCK), rounds),
   busted: (words, _index, rounds) => count(words, busted, rounds),
@@ -173,6 +188,6 @@ export const parts = {
   rcuUpdate: (words, index, rounds) => update(words, index, rounds, everyWay),
   rcuUpdateWithoutWaiting: (words, index, rounds) => update(words, index, rounds, () => {}),
   rcuFollow: follow,
-} satisfies Record<string, (words: Int32Array, index: number, rounds: number) => number>;
+} satisfies Record<string, Part>;
 
 export type PartName = keyof typeof parts;
