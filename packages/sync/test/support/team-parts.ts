@@ -8,6 +8,7 @@
 import { Barrier } from "../../src/barrier.ts";
 import { Completion } from "../../src/completion.ts";
 import { RefCount } from "../../src/refcount.ts";
+import { Semaphore } from "../../src/semaphore.ts";
 import { SeqLatch } from "../../src/seqlatch.ts";
 import { SeqLock } from "../../src/seqlock.ts";
 import { WaitQueueHead } from "../../src/wait-queue-head.ts";
@@ -202,7 +203,38 @@ async function trade({ words, rounds }: Task, by: 1 | -1, isAsync: boolean): Pro
   return rounds;
 }
 
+/** How many hold a permit now. */
+export const INSIDE = PAYLOAD;
+/** Permits the semaphore of these tests has. */
+export const PERMITS = 2;
+
+/** Counts how often more are inside than there are permits. */
+async function enter({ words, rounds }: Task, how: (semaphore: Semaphore, round: number) => unknown) {
+  const semaphore = new Semaphore(words, SUBJECT);
+  let violations = 0;
+  for (let round = 0; round < rounds; round++) {
+    if ((await how(semaphore, round)) !== true) continue;
+    if (Atomics.add(words, INSIDE, 1) >= PERMITS) violations++;
+    for (let turn = 0; turn < 50; turn++) Atomics.load(words, INSIDE);
+    Atomics.sub(words, INSIDE, 1);
+    semaphore.up();
+  }
+  return violations;
+}
+
 export const parts = {
+  semaphore: (task) => enter(task, (semaphore) => semaphore.down()),
+  semaphoreTimed: (task) =>
+    enter(task, (semaphore, round) => semaphore.down({ timeoutMs: (round % 3) * 0.05 })),
+  semaphoreAsync: (task) => enter(task, (semaphore) => semaphore.downAsync()),
+  semaphoreAborted: (task) =>
+    enter(task, async (semaphore) => {
+      const controller = new AbortController();
+      setImmediate(() => controller.abort());
+      return semaphore.downAsync({ signal: controller.signal }).catch(() => false);
+    }),
+  // Goes in without a permit: the test must notice.
+  semaphoreIgnored: (task) => enter(task, () => true),
   complete,
   awaitCompletion,
   awaitCompletionAsync,
