@@ -109,6 +109,7 @@ describe("Semaphore", () => {
       ),
       {
         maxLength: 30,
+        size: "max",
       },
     );
     await fc.assert(

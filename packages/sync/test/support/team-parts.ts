@@ -132,7 +132,7 @@ function awaitCompletion({ words, rounds }: Task): number {
   const completion = new Completion(words, SUBJECT);
   for (let got = 0; got < rounds; ) {
     // A timeout that passes now and then must not lose a completion either.
-    if (got % 8 === 0 ? completion.wait({ timeoutMs: 0.05 }) : completion.wait()) got++;
+    if (got % 64 === 0 ? completion.wait({ timeoutMs: 0.05 }) : completion.wait()) got++;
   }
   return rounds;
 }
@@ -140,7 +140,7 @@ function awaitCompletion({ words, rounds }: Task): number {
 async function awaitCompletionAsync({ words, rounds }: Task): Promise<number> {
   const completion = new Completion(words, SUBJECT);
   for (let got = 0; got < rounds; ) {
-    const signal = got % 8 === 0 ? AbortSignal.timeout(1) : undefined;
+    const signal = got % 64 === 0 ? AbortSignal.timeout(1) : undefined;
     if (await completion.waitAsync({ signal }).catch(() => false)) got++;
   }
   return rounds;
