@@ -81,6 +81,19 @@ describe("Semaphore", () => {
     semaphore.validate();
   });
 
+  it("has no waiters while every place in the queue is one of somebody served who has not run yet", async () => {
+    const semaphore = make();
+    const served = Array.from({ length: 16 }, () => semaphore.downAsync());
+    semaphore.up(16);
+    const late = semaphore.downAsync();
+    expect(semaphore.isContended).toBe(false);
+    semaphore.validate();
+    semaphore.up();
+    expect(semaphore.available).toBe(1);
+    await Promise.all([late, ...served]);
+    semaphore.validate();
+  });
+
   it("works between tasks on an ArrayBuffer, where blocking is a deadlock", async () => {
     const semaphore = new Semaphore(new Int32Array(Semaphore.WORDS), 0);
     expect(() => semaphore.down()).toThrow(expect.objectContaining({ code: "EDEADLK" }));

@@ -7,6 +7,8 @@
  */
 import { Barrier } from "../../src/barrier.ts";
 import { Completion } from "../../src/completion.ts";
+import { PerWorkerRwSem } from "../../src/per-worker-rwsem.ts";
+import { RcuDomain } from "../../src/rcu.ts";
 import { RefCount } from "../../src/refcount.ts";
 import { Semaphore } from "../../src/semaphore.ts";
 import { SeqLatch } from "../../src/seqlatch.ts";
@@ -222,7 +224,70 @@ async function enter({ words, rounds }: Task, how: (semaphore: Semaphore, round:
   return violations;
 }
 
+/** Words of the RCU domain of the per-worker semaphore. */
+export const RCU = 1024;
+const WORKERS_MAX = 8;
+
+interface PerWorker {
+  readonly sem: PerWorkerRwSem;
+  readonly words: Int32Array;
+}
+
+/** The semaphore of these tests, for one thread; everything is given back at the end. */
+async function perWorker(
+  task: Task,
+  run: (parts: PerWorker, round: number) => Promise<number>,
+): Promise<number> {
+  const { words, rounds } = task;
+  const rcu = new RcuDomain(words, RCU, { agentsMax: WORKERS_MAX });
+  const sem = new PerWorkerRwSem(words, SUBJECT, rcu, { workersMax: WORKERS_MAX });
+  let violations = 0;
+  for (let round = 0; round < rounds; round++) violations += await run({ sem, words }, round);
+  sem.close();
+  rcu.close();
+  return violations;
+}
+
+/** Two plain words, equal unless a writer is at work; the writer takes its time between them. */
+function writeBoth(words: Int32Array): void {
+  words[PAYLOAD] += 1;
+  for (let turn = 0; turn < 100; turn++) Atomics.load(words, PAYLOAD + 32);
+  words[PAYLOAD + 1] += 1;
+}
+
+async function perWorkerWrite({ sem, words }: PerWorker, isHeld: boolean): Promise<number> {
+  if (!isHeld) return 0;
+  writeBoth(words);
+  Atomics.add(words, WRITES, 1);
+  sem.upWrite();
+  return 0;
+}
+
+/** How many writes there have been. */
+export const WRITES = PAYLOAD + 16;
+
+async function perWorkerRead({ sem, words }: PerWorker, isHeld: boolean): Promise<number> {
+  if (!isHeld) return 0;
+  const before = words[PAYLOAD];
+  for (let turn = 0; turn < 20; turn++) Atomics.load(words, PAYLOAD + 32);
+  const isTorn = words[PAYLOAD + 1] !== before || words[PAYLOAD] !== before;
+  sem.upRead();
+  return isTorn ? 1 : 0;
+}
+
+const late = (round: number) => ({ timeoutMs: (round % 3) * 0.05 });
+
 export const parts = {
+  perWorkerWrite: (task) => perWorker(task, async (own) => perWorkerWrite(own, own.sem.downWrite())),
+  perWorkerWriteTimed: (task) =>
+    perWorker(task, async (own, round) => perWorkerWrite(own, own.sem.downWrite(late(round)))),
+  perWorkerWriteAsync: (task) =>
+    perWorker(task, async (own) => perWorkerWrite(own, await own.sem.downWriteAsync())),
+  perWorkerRead: (task) => perWorker(task, async (own) => perWorkerRead(own, own.sem.downRead())),
+  perWorkerReadTimed: (task) =>
+    perWorker(task, async (own, round) => perWorkerRead(own, own.sem.downRead(late(round)))),
+  perWorkerReadAsync: (task) =>
+    perWorker(task, async (own) => perWorkerRead(own, await own.sem.downReadAsync())),
   semaphore: (task) => enter(task, (semaphore) => semaphore.down()),
   semaphoreTimed: (task) =>
     enter(task, (semaphore, round) => semaphore.down({ timeoutMs: (round % 3) * 0.05 })),
