@@ -2,7 +2,9 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { PerWorkerRwSem } from "../src/per-worker-rwsem.ts";
 import { RcuDomain } from "../src/rcu.ts";
+import { anotherAgent } from "./support/agents.ts";
 import { countNotifies } from "./support/notifies.ts";
+import { settle } from "./support/settle.ts";
 import { runTeam, teamWords } from "./support/team.ts";
 import { PAYLOAD, RCU, SUBJECT, WRITES } from "./support/team-parts.ts";
 
@@ -13,6 +15,8 @@ function make(workersMax = 4) {
   const [a, b] = [0, 1].map(() => new PerWorkerRwSem(words, SUBJECT, rcu, { workersMax }));
   return { words, rcu, a, b };
 }
+
+const gracePeriods = (rcu: RcuDomain) => Number(/grace periods (\d+)/.exec(String(rcu))?.[1]);
 
 describe("PerWorkerRwSem", () => {
   it("lets readers in together, and a writer alone", () => {
@@ -52,24 +56,47 @@ describe("PerWorkerRwSem", () => {
   });
 
   it("has readers go the slow way after a writer, until a grace period has passed", () => {
-    const { rcu, a, b } = make();
+    const { words, a, b } = make();
     a.write().release();
-    expect(String(a)).toContain("(exiting,");
-    rcu.readLock(); // holds up the grace period that upWrite has asked for … but it has begun before
+    // An agent that reads since then holds up the grace period that upWrite has asked for.
+    const other = new RcuDomain(anotherAgent(words), RCU);
+    a.write().release();
+    other.readLock();
+    a.write().release();
     b.read().release();
-    rcu.readUnlock();
-    rcu.synchronize();
+    expect(String(a)).toContain("(exiting,");
+    other.readUnlock();
     b.read().release();
     expect(String(a)).toContain("(fast,");
   });
 
+  it("lets no writer in while another worker may be counting itself without Atomics", async () => {
+    const { words, rcu, a, b } = make();
+    // What a fast reader does first, and then nothing for a while.
+    const other = new RcuDomain(anotherAgent(words), RCU);
+    other.readLock();
+    let isIn = false;
+    const writing = a.downWriteAsync().then(() => {
+      isIn = true;
+    });
+    await settle();
+    expect([isIn, b.tryDownRead()]).toEqual([false, false]);
+    other.readUnlock();
+    await writing;
+    a.upWrite();
+    rcu.synchronize();
+    b.read().release();
+    const before = gracePeriods(rcu);
+    expect([String(a).includes("(fast,"), a.downWrite()]).toEqual([true, true]);
+    expect(gracePeriods(rcu)).toBeGreaterThan(before);
+  });
+
   it("has writers that come close together share a grace period", () => {
     const { rcu, a, b } = make();
-    const gracePeriods = () => Number(/grace periods (\d+)/.exec(String(rcu))?.[1]);
     a.write().release();
-    const before = gracePeriods();
+    const before = gracePeriods(rcu);
     for (let turn = 0; turn < 10; turn++) b.write().release();
-    expect(gracePeriods() - before).toBeLessThanOrEqual(1);
+    expect(gracePeriods(rcu) - before).toBeLessThanOrEqual(1);
   });
 
   it("notifies nobody if nobody waits, and wakes the tasks that do", async () => {

@@ -1,8 +1,7 @@
-/* SeqCount and SeqLatch against models: one writer's steps interleaved with readers in any order. */
+/* SeqCount against a model: the steps of one writer interleaved with reads in any order. */
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { SeqCount } from "../src/seqcount.ts";
-import { SeqLatch } from "../src/seqlatch.ts";
 
 const actions = fc.array(fc.constantFrom("toggle", "invalidate", "begin", "raw", "retry"), { maxLength: 60 });
 
@@ -34,21 +33,6 @@ it("SeqCount says retry exactly if a write began, was in progress, or a reader w
         expect(count.isWriting).toBe(isWriting);
         count.validate();
       }
-    }),
-  );
-});
-
-it("SeqLatch gives the last payload written", () => {
-  const payloads = fc.array(fc.array(fc.integer(), { minLength: 3, maxLength: 3 }), { maxLength: 20 });
-  fc.assert(
-    fc.property(payloads, (written) => {
-      const latch = new SeqLatch(new Int32Array(SeqLatch.words(3) + 2), 2, 3);
-      for (const payload of written) {
-        latch.write(payload);
-        expect([...latch.read()]).toEqual(payload);
-        latch.validate();
-      }
-      expect(latch.sequence).toBe(2 * written.length);
     }),
   );
 });
