@@ -91,6 +91,30 @@ describe("PerWorkerRwSem", () => {
     expect(gracePeriods(rcu)).toBeGreaterThan(before);
   });
 
+  it("looks at MODE and counts itself in one RCU section, which a writer can wait for", () => {
+    const { words, rcu, a } = make();
+    const { load } = Atomics;
+    const counts: [boolean, number][] = [];
+    Atomics.load = ((view: Int32Array, word: number) => {
+      if (view === words && word === SUBJECT + 1) counts.push([rcu.isReading, words[SUBJECT + 16]]);
+      return load(view, word);
+    }) as typeof load;
+    let leave = 0;
+    const { readUnlock } = rcu;
+    rcu.readUnlock = () => {
+      leave = words[SUBJECT + 16];
+      readUnlock.call(rcu);
+    };
+    try {
+      a.downRead();
+      expect([counts, leave]).toEqual([[[true, 0]], 1]);
+      a.upRead();
+      expect([counts.at(-1), leave]).toEqual([[true, 1], 0]);
+    } finally {
+      Atomics.load = load;
+    }
+  });
+
   it("has writers that come close together share a grace period", () => {
     const { rcu, a, b } = make();
     a.write().release();

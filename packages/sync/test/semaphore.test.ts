@@ -172,6 +172,14 @@ describe("Semaphore", () => {
     expect([semaphore.available, semaphore.waiterCount, words[INSIDE]]).toEqual([PERMITS, 0, 0]);
   });
 
+  it("keeps no permit back while threads queue as fast as they can", async () => {
+    const words = teamWords();
+    new Semaphore(words, SUBJECT).up(PERMITS);
+    expect(await runTeam(words, ["semaphore", "semaphore", "semaphore", "semaphore"], 20_000)).toEqual([
+      0, 0, 0, 0,
+    ]);
+  });
+
   it("threads that go in without a permit are caught by the same test", async () => {
     const words = teamWords();
     new Semaphore(words, SUBJECT).up(PERMITS);

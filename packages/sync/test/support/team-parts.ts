@@ -210,6 +210,10 @@ export const INSIDE = PAYLOAD;
 /** Permits the semaphore of these tests has. */
 export const PERMITS = 2;
 
+function isHoarding(state: number): boolean {
+  return state > 1 && (state & 1) !== 0;
+}
+
 /** Counts how often more are inside than there are permits. */
 async function enter({ words, rounds }: Task, how: (semaphore: Semaphore, round: number) => unknown) {
   const semaphore = new Semaphore(words, SUBJECT);
@@ -217,7 +221,8 @@ async function enter({ words, rounds }: Task, how: (semaphore: Semaphore, round:
   for (let round = 0; round < rounds; round++) {
     if ((await how(semaphore, round)) !== true) continue;
     if (Atomics.add(words, INSIDE, 1) >= PERMITS) violations++;
-    for (let turn = 0; turn < 50; turn++) Atomics.load(words, INSIDE);
+    // There must be no instant with permits in STATE while somebody waits for one.
+    for (let turn = 0; turn < 50; turn++) if (isHoarding(Atomics.load(words, SUBJECT))) violations++;
     Atomics.sub(words, INSIDE, 1);
     semaphore.up();
   }
