@@ -4,7 +4,7 @@ import { Semaphore } from "../src/semaphore.ts";
 import { countNotifies } from "./support/notifies.ts";
 import { settleUntil } from "./support/settle.ts";
 import { runTeam, teamWords } from "./support/team.ts";
-import { INSIDE, PERMITS, SUBJECT } from "./support/team-parts.ts";
+import { INSIDE, PERMITS, PROMPT, SUBJECT } from "./support/team-parts.ts";
 
 const make = (permits = 0) => {
   const semaphore = new Semaphore(new Int32Array(new SharedArrayBuffer(1024)), 16);
@@ -178,6 +178,35 @@ describe("Semaphore", () => {
     expect(await runTeam(words, ["semaphore", "semaphore", "semaphore", "semaphore"], 20_000)).toEqual([
       0, 0, 0, 0,
     ]);
+  });
+
+  it("finds room in the queue and enters it as one step, that no up() can come into", async () => {
+    const words = teamWords();
+    const semaphore = new Semaphore(words, SUBJECT);
+    const giver = runTeam(words, ["upOnCommand"], 1);
+    await settleUntil(() => Atomics.load(words, PROMPT.READY) === 1);
+    const { compareExchange } = Atomics;
+    let outcome = "";
+    Atomics.compareExchange = ((view: Int32Array, word: number, old: number, value: number) => {
+      const found = compareExchange(view, word, old, value);
+      if (word === SUBJECT && outcome === "") {
+        // WAITERS has been set, the queue is empty. An up() now has to wait for us; 50 ms let a wrong one end.
+        outcome = "started";
+        Atomics.store(words, PROMPT.GO, 1);
+        Atomics.notify(words, PROMPT.GO);
+        outcome = Atomics.wait(words, PROMPT.DONE, 0, 50);
+      }
+      return found;
+    }) as typeof compareExchange;
+    let waiting: Promise<boolean>;
+    try {
+      waiting = semaphore.downAsync();
+    } finally {
+      Atomics.compareExchange = compareExchange;
+    }
+    expect(outcome).toBe("timed-out");
+    expect([await waiting, await giver]).toEqual([true, [0]]);
+    semaphore.validate();
   });
 
   it("threads that go in without a permit are caught by the same test", async () => {

@@ -282,7 +282,20 @@ async function perWorkerRead({ sem, words }: PerWorker, isHeld: boolean): Promis
 
 const late = (round: number) => ({ timeoutMs: (round % 3) * 0.05 });
 
+/** READY: the thread listens. GO: it gives a permit back. DONE: it has done so. */
+export const PROMPT = { READY: PAYLOAD + 1, GO: PAYLOAD + 2, DONE: PAYLOAD + 3 } as const;
+
+function upOnCommand({ words }: Task): number {
+  Atomics.store(words, PROMPT.READY, 1);
+  Atomics.wait(words, PROMPT.GO, 0);
+  new Semaphore(words, SUBJECT).up();
+  Atomics.store(words, PROMPT.DONE, 1);
+  Atomics.notify(words, PROMPT.DONE);
+  return 0;
+}
+
 export const parts = {
+  upOnCommand,
   perWorkerWrite: (task) => perWorker(task, async (own) => perWorkerWrite(own, own.sem.downWrite())),
   perWorkerWriteTimed: (task) =>
     perWorker(task, async (own, round) => perWorkerWrite(own, own.sem.downWrite(late(round)))),
