@@ -167,6 +167,21 @@ describe("PerWorkerRwSem", () => {
     a.validate();
   });
 
+  it("works in one thread on an ArrayBuffer, where waiting is a deadlock", () => {
+    const words = new Int32Array(1024);
+    const rcu = new RcuDomain(words, 512, { agentsMax: 2 });
+    using sem = new PerWorkerRwSem(words, 0, rcu, { workersMax: 2 });
+    sem.write().release();
+    const guard = sem.read();
+    expect(() => sem.downWrite()).toThrow(expect.objectContaining({ code: "EDEADLK" }));
+    expect(sem.isWriteLocked).toBe(false);
+    guard.release();
+    sem.downWrite();
+    expect(() => sem.downRead()).toThrow(expect.objectContaining({ code: "EDEADLK" }));
+    sem.upWrite();
+    sem.validate();
+  });
+
   it("keeps counting when a slot changes hands", () => {
     const { words, rcu, a, b } = make(1);
     a.downRead();

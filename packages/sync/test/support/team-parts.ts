@@ -29,7 +29,7 @@ export interface Task {
 }
 
 /** How often the object was freed. */
-export const FREED = PAYLOAD;
+export const FREED = PAYLOAD + 41;
 
 /** Takes and drops references; whoever drops the last one counts that as freeing, once. */
 function refcount({ words, rounds }: Task): number {
@@ -179,7 +179,7 @@ function waitImpatiently(barrier: Barrier): string {
  * A box for at most two things, one queue for those who want to put one in and one for those who want one.
  * Conditions take what they find, so one wake-up per thing is enough.
  */
-export const THINGS = PAYLOAD;
+export const THINGS = PAYLOAD + 42;
 const THINGS_MAX = 2;
 
 function change(words: Int32Array, by: 1 | -1): boolean {
@@ -206,7 +206,7 @@ async function trade({ words, rounds }: Task, by: 1 | -1, isAsync: boolean): Pro
 }
 
 /** How many hold a permit now. */
-export const INSIDE = PAYLOAD;
+export const INSIDE = PAYLOAD + 43;
 /** Permits the semaphore of these tests has. */
 export const PERMITS = 2;
 
