@@ -9,6 +9,7 @@
  *   4 … 5           readers   readers asleep until BLOCK is 0 (event-count.ts)
  *   6 … 7           writers   writers asleep until BLOCK is 0
  *   8 … 9           drain     the writer that has set BLOCK, asleep until the readers' sum is 0
+ *   10              TURN      1 from the end of a write until the readers that slept through it are in
  *   16 + 16 i       COUNT     worker i: reads it began minus reads it ended; may be negative
  *   16 + 16 i + 1   CLAIMED   1 while an object owns the slot
  *
@@ -30,6 +31,11 @@
  * writer's section; no grace period is needed for that. EXITING still lasts for one, so that writers which
  * come close together share their price: who finds MODE other than FAST need not wait for a grace period. A
  * slow reader that finds it over makes MODE FAST again.
+ *
+ * Why neither side starves. Once BLOCK is set no reader gets in, so a writer waits for those who are. When it
+ * leaves while readers sleep, it makes it their TURN before it clears BLOCK: no writer sets BLOCK until all of
+ * them have got in or given up. The last of them ends the TURN and wakes a writer. Readers do not go to sleep
+ * while it is their TURN, so it ends.
  */
 
 import { SyncError } from "./errors.ts";
@@ -53,6 +59,7 @@ const COOKIE = 3;
 const READERS = 4;
 const WRITERS = READERS + EVENT_WORDS;
 const DRAIN = WRITERS + EVENT_WORDS;
+const TURN = DRAIN + EVENT_WORDS;
 const HEADER_WORDS = 16;
 
 const SLOT_WORDS = 16;
@@ -80,9 +87,8 @@ export interface PerWorkerRwSemOptions {
  * line, writers pay for it with a grace period and a look at every slot.
  *
  * Constructing on zeroed words creates it, constructing in another worker attaches. Not recursive: a second
- * read of a holder deadlocks if a writer came in between. Fairness: a writer that has set BLOCK is next;
- * newcomers then queue. When it leaves, readers and one writer are woken and the first to come wins, so
- * writers that never pause can keep readers out.
+ * read of a holder deadlocks if a writer came in between. Fairness: readers that come after a writer wait for
+ * it, and are let in before the next writer; writers are woken in order of arrival.
  *
  * Cost of a read, uncontended: eight Atomics operations, all on lines of this worker or on ones nobody writes.
  * Source: Linux kernel/locking/percpu-rwsem.c and kernel/rcu/sync.c.
@@ -164,19 +170,22 @@ export class PerWorkerRwSem {
     if (this.tryDownRead()) return true;
     this.#assertNotReading("PerWorkerRwSem.downRead");
     const attempt = (): boolean => this.tryDownRead();
-    return awaitEvent("PerWorkerRwSem.downRead", this.#words, this.#base + READERS, attempt, options);
+    try {
+      return awaitEvent("PerWorkerRwSem.downRead", this.#words, this.#base + READERS, attempt, options);
+    } finally {
+      this.#endTurn();
+    }
   }
 
   /** The same without blocking the thread. Rejects with the signal's `reason` when it is aborted. */
-  downReadAsync(options?: AsyncWaitOptions): Promise<boolean> {
+  async downReadAsync(options?: AsyncWaitOptions): Promise<boolean> {
+    const what = "PerWorkerRwSem.downReadAsync";
     const attempt = (): boolean => this.tryDownRead();
-    return awaitEventAsync(
-      "PerWorkerRwSem.downReadAsync",
-      this.#words,
-      this.#base + READERS,
-      attempt,
-      options,
-    );
+    try {
+      return await awaitEventAsync(what, this.#words, this.#base + READERS, attempt, options);
+    } finally {
+      this.#endTurn();
+    }
   }
 
   /** Ends a read, begun by this or another worker. Nobody can check that there was one. */
@@ -317,6 +326,7 @@ export class PerWorkerRwSem {
   }
 
   #tryBlock(): boolean {
+    if (this.#load(TURN) !== 0 && sleepersOf(this.#words, this.#base + READERS) > 0) return false;
     return Atomics.compareExchange(this.#words, this.#base + BLOCK, 0, 1) === 0;
   }
 
@@ -345,9 +355,20 @@ export class PerWorkerRwSem {
     const [words, base] = [this.#words, this.#base];
     Atomics.store(words, base + COOKIE, this.#rcu.cookie());
     Atomics.compareExchange(words, base + MODE, SLOW, EXITING);
+    const isTurnOfReaders = sleepersOf(words, base + READERS) > 0;
+    Atomics.store(words, base + TURN, isTurnOfReaders ? 1 : 0);
     Atomics.store(words, base + BLOCK, 0);
     wakeEvent(words, base + READERS);
-    wakeEvent(words, base + WRITERS, 1);
+    if (!isTurnOfReaders) wakeEvent(words, base + WRITERS, 1);
+    // The sleeper that was counted may have given up, and looked at TURN, before it was stored.
+    else this.#endTurn();
+  }
+
+  /** Called by a reader that has slept, in or not: the last one lets a writer try. And by the writer before. */
+  #endTurn(): void {
+    const [words, base] = [this.#words, this.#base];
+    if (this.#load(TURN) === 0 || sleepersOf(words, base + READERS) > 0) return;
+    if (Atomics.compareExchange(words, base + TURN, 1, 0) === 1) wakeEvent(words, base + WRITERS, 1);
   }
 
   /** Called by a reader that is in, hence with no writer past its wait for the sum. */

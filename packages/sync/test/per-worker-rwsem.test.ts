@@ -134,10 +134,38 @@ describe("PerWorkerRwSem", () => {
     await expect(b.downWriteAsync({ signal: AbortSignal.timeout(1) })).rejects.toMatchObject({
       name: "TimeoutError",
     });
-    expect(countNotifies(() => a.upWrite())).toBe(2);
+    expect(countNotifies(() => a.upWrite())).toBe(1);
     // Whoever comes first lets the other in.
     await Promise.all([reading.then(() => b.upRead()), writing.then(() => b.upWrite())]);
     expect(String(a)).toContain("reading: 0, waiting: 0 R 0 W)");
+    a.validate();
+  });
+
+  it("lets the readers that slept through a write in before the next writer, or gives up their turn", async () => {
+    const { a, b } = make();
+    const order: string[] = [];
+    a.downWrite();
+    const writing = b.downWriteAsync().then(() => order.push("write"));
+    const controller = new AbortController();
+    const aborted = b.downReadAsync({ signal: controller.signal });
+    const reading = b.downReadAsync().then(() => order.push("read"));
+    a.upWrite();
+    controller.abort("enough"); // Before it has noticed that it is its turn.
+    expect(a.downWrite({ timeoutMs: 0 })).toBe(false);
+    const [outcome] = await Promise.allSettled([aborted, reading]);
+    if (outcome.status === "fulfilled") b.upRead();
+    expect(order).toEqual(["read"]);
+    b.upRead();
+    await writing;
+    b.upWrite();
+    a.downWrite();
+    const late = await Promise.allSettled([
+      b.downReadAsync({ timeoutMs: 1 }),
+      b.downReadAsync({ timeoutMs: 2 }),
+    ]);
+    expect(late).toMatchObject([{ value: false }, { value: false }]);
+    a.upWrite();
+    expect(a.downWrite({ timeoutMs: 0 })).toBe(true);
     a.validate();
   });
 
