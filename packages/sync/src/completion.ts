@@ -102,6 +102,7 @@ export class Completion {
    * @throws SyncError `EDEADLK` if it is not done and the words are not shared
    */
   wait(options?: WaitOptions): boolean {
+    if (options === undefined && this.tryWait()) return true;
     const attempt = (): boolean => this.tryWait();
     return awaitEvent("Completion.wait", this.#words, this.#done + EVENTS, attempt, options, SPINS);
   }

@@ -112,7 +112,9 @@ export async function awaitEventAsync(
   try {
     for (;;) {
       const events = Atomics.load(words, base + EVENTS);
-      if (await attempt()) return true;
+      const result = attempt();
+      // Awaited only if need be: a waiter then goes to sleep before its caller goes on.
+      if (typeof result === "boolean" ? result : await result) return true;
       if (isPast(deadline)) return false;
       const leftMs = deadline === FOREVER ? FOREVER : Math.max(0, deadline - nowMs());
       await waitAsyncOn(words, base + EVENTS, events, leftMs, signal);

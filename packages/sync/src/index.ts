@@ -1,3 +1,5 @@
+export { Barrier, type BarrierOutcome } from "./barrier.ts";
+export { Completion } from "./completion.ts";
 export { SyncError, type SyncErrorCode } from "./errors.ts";
 export { ExclusiveLock } from "./exclusive-lock.ts";
 export { Guard } from "./guard.ts";
@@ -12,7 +14,9 @@ export {
   type StallOptions,
 } from "./rcu.ts";
 export { Mutex, type MutexOptions } from "./mutex.ts";
+export { PerWorkerRwSem, type PerWorkerRwSemOptions } from "./per-worker-rwsem.ts";
 export { RcuDomain, type RcuDomainOptions } from "./rcu.ts";
+export { RefCount, type RefCountFault, type RefCountLock, type RefCountOptions } from "./refcount.ts";
 export { RwSem, WriteGuard } from "./rwsem.ts";
 export type { RwSemOptions, RwSemPolicy } from "./rwsem-policy.ts";
 export {
@@ -24,3 +28,11 @@ export {
   TicketLock,
 } from "./spinlock.ts";
 export type { AsyncWaitOptions, WaitOptions, WaitSignal } from "./words.ts";
+export { Semaphore } from "./semaphore.ts";
+export { SeqCount } from "./seqcount.ts";
+export { SeqLatch } from "./seqlatch.ts";
+export { SeqLock } from "./seqlock.ts";
+export { SpinLock } from "./spinlock.ts";
+export type { AbortSignalLike, AsyncWaitOptions } from "./wait-async.ts";
+export { type WaitForAsyncOptions, type WaitForOptions, WaitQueueHead } from "./wait-queue-head.ts";
+export type { WaitOptions } from "./words.ts";

@@ -77,6 +77,7 @@ describe("Barrier", () => {
   it("passes and refuses as a counter would, whoever arrives and gives up", async () => {
     const actions = fc.array(fc.oneof({ weight: 3, arbitrary: fc.constant(-1) }, fc.nat(3)), {
       maxLength: 25,
+      size: "max",
     });
     await fc.assert(
       fc.asyncProperty(fc.integer({ min: 1, max: 4 }), actions, async (parties, script) => {

@@ -71,6 +71,7 @@ describe("Completion", () => {
       fc.constantFrom("wait", "complete", "tryWait", "completeAll", "reinit", "abort"),
       {
         maxLength: 25,
+        size: "max",
       },
     );
     await fc.assert(
@@ -132,7 +133,7 @@ describe("Completion", () => {
       "complete",
       "awaitCompletionAsync",
     ];
-    await runTeam(words, team as Parameters<typeof runTeam>[1], 2000);
+    await runTeam(words, team as Parameters<typeof runTeam>[1], 100_000);
     const completion = new Completion(words, SUBJECT);
     expect(String(completion)).toBe("Completion(not done, waiting: 0)");
     completion.validate();

@@ -1,54 +1,57 @@
-/* SeqCount and SeqLatch against models: one writer's steps interleaved with readers in any order. */
+/* SeqLock in one thread against a holder and a count of writes. */
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { SeqCount } from "../src/seqcount.ts";
-import { SeqLatch } from "../src/seqlatch.ts";
+import { SeqLock } from "../src/seqlock.ts";
 
-const actions = fc.array(fc.constantFrom("toggle", "invalidate", "begin", "raw", "retry"), { maxLength: 60 });
+const actions = fc.array(
+  fc.constantFrom("write", "unwrite", "excl", "unexcl", "begin", "beginLocked", "readOrLock"),
+  { maxLength: 60, size: "max" },
+);
 
-it("SeqCount says retry exactly if a write began, was in progress, or a reader was invalidated", () => {
+it("SeqLock has one holder or none, and makes exactly the reads repeat that a write has touched", () => {
   fc.assert(
-    fc.property(fc.integer(), actions, (start, script) => {
-      const words = new Int32Array(SeqCount.WORDS);
-      words[0] = start & ~1;
-      const count = new SeqCount(words, 0);
-      let isWriting = false;
-      let reads: { seq: number; isStale: boolean }[] = [];
+    fc.property(actions, (script) => {
+      const lock = new SeqLock(new Int32Array(SeqLock.WORDS + 3), 3);
+      let holder: "nobody" | "writer" | "reader" = "nobody";
+      let writes = 0;
+      const reads: { seq: number; writes: number }[] = [];
       for (const action of script) {
-        if (action === "toggle") {
-          if (isWriting) count.writeEnd();
-          else count.writeBegin();
-          isWriting = !isWriting;
-          reads = reads.map(({ seq }) => ({ seq, isStale: true }));
-        } else if (action === "invalidate" && !isWriting) {
-          count.invalidate();
-          reads = reads.map(({ seq }) => ({ seq, isStale: true }));
-        } else if (action === "begin") {
-          const seq = count.tryBegin();
-          expect(seq === undefined).toBe(isWriting);
-          if (seq !== undefined) reads.push({ seq, isStale: false });
-        } else if (action === "raw") {
-          reads.push({ seq: count.rawBegin(), isStale: isWriting });
+        if (action === "write") {
+          expect(lock.tryWriteLock()).toBe(holder === "nobody");
+          if (holder === "nobody") {
+            holder = "writer";
+            writes++;
+          }
+        } else if (action === "unwrite") {
+          if (holder === "writer") {
+            lock.writeUnlock();
+            holder = "nobody";
+          } else {
+            expect(() => lock.writeUnlock()).toThrow(expect.objectContaining({ code: "EPERM" }));
+          }
+        } else if (action === "excl" && holder === "nobody") {
+          expect(lock.readExclLock()).toBe(true);
+          holder = "reader";
+        } else if (action === "unexcl") {
+          if (holder === "reader") {
+            lock.readExclUnlock();
+            holder = "nobody";
+          } else {
+            expect(() => lock.readExclUnlock()).toThrow(expect.objectContaining({ code: "EPERM" }));
+          }
+        } else if (action === "begin" && holder !== "writer") {
+          reads.push({ seq: lock.readBegin(), writes });
+        } else if (action === "beginLocked" && holder === "nobody") {
+          const seq = lock.readSeqBeginOrLock(1);
+          expect([lock.needSeqRetry(seq), lock.isLocked, lock.tryWriteLock()]).toEqual([false, true, false]);
+          lock.doneSeqRetry(seq);
+        } else if (action === "readOrLock" && holder !== "writer") {
+          expect(lock.readOrLock(() => writes)).toBe(writes);
         }
-        for (const { seq, isStale } of reads) expect(count.retry(seq)).toBe(isStale);
-        expect(count.isWriting).toBe(isWriting);
-        count.validate();
+        for (const read of reads) expect(lock.readRetry(read.seq)).toBe(read.writes !== writes);
+        expect([lock.isLocked, lock.isWriting]).toEqual([holder !== "nobody", holder === "writer"]);
+        lock.validate();
       }
-    }),
-  );
-});
-
-it("SeqLatch gives the last payload written", () => {
-  const payloads = fc.array(fc.array(fc.integer(), { minLength: 3, maxLength: 3 }), { maxLength: 20 });
-  fc.assert(
-    fc.property(payloads, (written) => {
-      const latch = new SeqLatch(new Int32Array(SeqLatch.words(3) + 2), 2, 3);
-      for (const payload of written) {
-        latch.write(payload);
-        expect([...latch.read()]).toEqual(payload);
-        latch.validate();
-      }
-      expect(latch.sequence).toBe(2 * written.length);
     }),
   );
 });

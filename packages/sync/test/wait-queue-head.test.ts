@@ -74,8 +74,11 @@ describe("WaitQueueHead", () => {
 
   it("tests the conditions that two lists would have tested, in their order", async () => {
     const actions = fc.array(
-      fc.oneof(fc.constantFrom("wait", "waitExclusive", "wakeAll", "give"), fc.integer({ min: 0, max: 3 })),
-      { maxLength: 25 },
+      fc.oneof(
+        fc.constantFrom("wait", "waitExclusive", "waitExclusive", "give", "wakeAll"),
+        fc.integer({ min: 0, max: 3 }),
+      ),
+      { maxLength: 25, size: "max" },
     );
     await fc.assert(
       fc.asyncProperty(actions, async (script) => {

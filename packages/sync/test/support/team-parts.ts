@@ -7,7 +7,10 @@
  */
 import { Barrier } from "../../src/barrier.ts";
 import { Completion } from "../../src/completion.ts";
+import { PerWorkerRwSem } from "../../src/per-worker-rwsem.ts";
+import { RcuDomain } from "../../src/rcu.ts";
 import { RefCount } from "../../src/refcount.ts";
+import { Semaphore } from "../../src/semaphore.ts";
 import { SeqLatch } from "../../src/seqlatch.ts";
 import { SeqLock } from "../../src/seqlock.ts";
 import { WaitQueueHead } from "../../src/wait-queue-head.ts";
@@ -26,7 +29,7 @@ export interface Task {
 }
 
 /** How often the object was freed. */
-export const FREED = PAYLOAD;
+export const FREED = PAYLOAD + 41;
 
 /** Takes and drops references; whoever drops the last one counts that as freeing, once. */
 function refcount({ words, rounds }: Task): number {
@@ -131,7 +134,7 @@ function awaitCompletion({ words, rounds }: Task): number {
   const completion = new Completion(words, SUBJECT);
   for (let got = 0; got < rounds; ) {
     // A timeout that passes now and then must not lose a completion either.
-    if (got % 8 === 0 ? completion.wait({ timeoutMs: 0.05 }) : completion.wait()) got++;
+    if (got % 64 === 0 ? completion.wait({ timeoutMs: 0.05 }) : completion.wait()) got++;
   }
   return rounds;
 }
@@ -139,7 +142,7 @@ function awaitCompletion({ words, rounds }: Task): number {
 async function awaitCompletionAsync({ words, rounds }: Task): Promise<number> {
   const completion = new Completion(words, SUBJECT);
   for (let got = 0; got < rounds; ) {
-    const signal = got % 8 === 0 ? AbortSignal.timeout(1) : undefined;
+    const signal = got % 64 === 0 ? AbortSignal.timeout(1) : undefined;
     if (await completion.waitAsync({ signal }).catch(() => false)) got++;
   }
   return rounds;
@@ -176,7 +179,7 @@ function waitImpatiently(barrier: Barrier): string {
  * A box for at most two things, one queue for those who want to put one in and one for those who want one.
  * Conditions take what they find, so one wake-up per thing is enough.
  */
-export const THINGS = PAYLOAD;
+export const THINGS = PAYLOAD + 42;
 const THINGS_MAX = 2;
 
 function change(words: Int32Array, by: 1 | -1): boolean {
@@ -202,7 +205,119 @@ async function trade({ words, rounds }: Task, by: 1 | -1, isAsync: boolean): Pro
   return rounds;
 }
 
+/** How many hold a permit now. */
+export const INSIDE = PAYLOAD + 43;
+/** Permits the semaphore of these tests has. */
+export const PERMITS = 2;
+
+function isHoarding(state: number): boolean {
+  return state > 1 && (state & 1) !== 0;
+}
+
+/** Counts how often more are inside than there are permits. */
+async function enter({ words, rounds }: Task, how: (semaphore: Semaphore, round: number) => unknown) {
+  const semaphore = new Semaphore(words, SUBJECT);
+  let violations = 0;
+  for (let round = 0; round < rounds; round++) {
+    if ((await how(semaphore, round)) !== true) continue;
+    if (Atomics.add(words, INSIDE, 1) >= PERMITS) violations++;
+    // There must be no instant with permits in STATE while somebody waits for one.
+    for (let turn = 0; turn < 50; turn++) if (isHoarding(Atomics.load(words, SUBJECT))) violations++;
+    Atomics.sub(words, INSIDE, 1);
+    semaphore.up();
+  }
+  return violations;
+}
+
+/** Words of the RCU domain of the per-worker semaphore. */
+export const RCU = 1024;
+const WORKERS_MAX = 8;
+
+interface PerWorker {
+  readonly sem: PerWorkerRwSem;
+  readonly words: Int32Array;
+}
+
+/** The semaphore of these tests, for one thread; everything is given back at the end. */
+async function perWorker(
+  task: Task,
+  run: (parts: PerWorker, round: number) => Promise<number>,
+): Promise<number> {
+  const { words, rounds } = task;
+  const rcu = new RcuDomain(words, RCU, { agentsMax: WORKERS_MAX });
+  const sem = new PerWorkerRwSem(words, SUBJECT, rcu, { workersMax: WORKERS_MAX });
+  let violations = 0;
+  for (let round = 0; round < rounds; round++) violations += await run({ sem, words }, round);
+  sem.close();
+  rcu.close();
+  return violations;
+}
+
+/** Two plain words, equal unless a writer is at work; the writer takes its time between them. */
+function writeBoth(words: Int32Array): void {
+  words[PAYLOAD] += 1;
+  for (let turn = 0; turn < 100; turn++) Atomics.load(words, PAYLOAD + 32);
+  words[PAYLOAD + 1] += 1;
+}
+
+async function perWorkerWrite({ sem, words }: PerWorker, isHeld: boolean): Promise<number> {
+  if (!isHeld) return 0;
+  writeBoth(words);
+  Atomics.add(words, WRITES, 1);
+  sem.upWrite();
+  return 0;
+}
+
+/** How many writes there have been. */
+export const WRITES = PAYLOAD + 16;
+
+async function perWorkerRead({ sem, words }: PerWorker, isHeld: boolean): Promise<number> {
+  if (!isHeld) return 0;
+  const before = words[PAYLOAD];
+  for (let turn = 0; turn < 20; turn++) Atomics.load(words, PAYLOAD + 32);
+  const isTorn = words[PAYLOAD + 1] !== before || words[PAYLOAD] !== before;
+  sem.upRead();
+  return isTorn ? 1 : 0;
+}
+
+const late = (round: number) => ({ timeoutMs: (round % 3) * 0.05 });
+
+/** READY: the thread listens. GO: it gives a permit back. DONE: it has done so. */
+export const PROMPT = { READY: PAYLOAD + 1, GO: PAYLOAD + 2, DONE: PAYLOAD + 3 } as const;
+
+function upOnCommand({ words }: Task): number {
+  Atomics.store(words, PROMPT.READY, 1);
+  Atomics.wait(words, PROMPT.GO, 0);
+  new Semaphore(words, SUBJECT).up();
+  Atomics.store(words, PROMPT.DONE, 1);
+  Atomics.notify(words, PROMPT.DONE);
+  return 0;
+}
+
 export const parts = {
+  upOnCommand,
+  perWorkerWrite: (task) => perWorker(task, async (own) => perWorkerWrite(own, own.sem.downWrite())),
+  perWorkerWriteTimed: (task) =>
+    perWorker(task, async (own, round) => perWorkerWrite(own, own.sem.downWrite(late(round)))),
+  perWorkerWriteAsync: (task) =>
+    perWorker(task, async (own) => perWorkerWrite(own, await own.sem.downWriteAsync())),
+  perWorkerRead: (task) => perWorker(task, async (own) => perWorkerRead(own, own.sem.downRead())),
+  perWorkerReadTimed: (task) =>
+    perWorker(task, async (own, round) => perWorkerRead(own, own.sem.downRead(late(round)))),
+  perWorkerReadAsync: (task) =>
+    perWorker(task, async (own) => perWorkerRead(own, await own.sem.downReadAsync())),
+  semaphore: (task) => enter(task, (semaphore) => semaphore.down()),
+  semaphoreTimed: (task) =>
+    enter(task, (semaphore, round) => semaphore.down({ timeoutMs: (round % 3) * 0.05 })),
+  semaphoreAsync: (task) => enter(task, (semaphore) => semaphore.downAsync()),
+  semaphoreAborted: (task) =>
+    enter(task, async (semaphore) => {
+      const controller = new AbortController();
+      setImmediate(() => controller.abort());
+      return semaphore.downAsync({ signal: controller.signal }).catch(() => false);
+    }),
+  // Goes in without a permit: the test must notice.
+  semaphoreIgnored: (task) => enter(task, () => true),
   complete,
   awaitCompletion,
   awaitCompletionAsync,
