@@ -1,6 +1,8 @@
 export { SyncError, type SyncErrorCode } from "./errors.ts";
 export { Guard } from "./guard.ts";
 export { Mutex } from "./mutex.ts";
+export { RcuList } from "./rcu/list.ts";
+export { RcuRef, type ReadSide } from "./rcu/ref.ts";
 export { SrcuDomain, type SrcuDomainOptions } from "./rcu/srcu.ts";
 export {
   RcuDomain,
