@@ -14,4 +14,13 @@ export {
 } from "./rcu.ts";
 export { RwSem, WriteGuard } from "./rwsem.ts";
 export { SpinLock } from "./spinlock.ts";
+export {
+  type AgentDeath,
+  type AgentState,
+  currentAgentId,
+  type SpawnedAgent,
+  spawnAgent,
+  ThreadRegistry,
+  type WorkerLike,
+} from "./threads.ts";
 export type { WaitOptions } from "./words.ts";
