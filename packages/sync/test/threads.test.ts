@@ -138,6 +138,31 @@ describe("a thread that dies inside read sections", () => {
     });
   }
 
+  it("holds nobody up, at whatever instruction its end comes", async () => {
+    const all = domains();
+    for (const rcu of all) registry.onDeath(({ id }) => void rcu.agentDied(id));
+    for (let pair = 0; pair < 6; pair++) {
+      const agents = [start("work"), start("work")];
+      await Promise.all(
+        agents.map(({ worker }) => new Promise((reading) => worker.once("message", reading))),
+      );
+      for (const { worker, ended } of agents) {
+        const waiting = all.map((rcu) => rcu.synchronizeAsync());
+        await new Promise((turn) => setTimeout(turn, (pair * 7) % 5));
+        await worker.terminate();
+        expect(await ended).toBe(true);
+        await Promise.all(waiting);
+      }
+      for (const rcu of all) {
+        rcu.synchronize();
+        rcu.validate();
+      }
+    }
+    expect(deaths.length).toBe(12);
+    expect(registry.deaths).toBe(12);
+    registry.validate();
+  });
+
   it("is no death if it has left", async () => {
     const all = domains();
     const { ended } = start("leave");
