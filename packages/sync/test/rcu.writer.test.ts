@@ -123,6 +123,12 @@ describe("RcuDomain's writers", () => {
     expect(Atomics.load(words, READER_LEFT)).toBe(1);
   });
 
+  it("find the slot of an agent that died while it took it", () => {
+    Atomics.store(words, slotWord(0, 3) + CLAIMED, 2050);
+    expect(writer.agentDied(2050)).toBe(true);
+    expect(claimed(3)).toBe(0);
+  });
+
   it("finish what an agent that died too was cleaning up", () => {
     reader.readLock();
     const halfway = () => {
