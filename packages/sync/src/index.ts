@@ -4,6 +4,8 @@ export { SyncError, type SyncErrorCode } from "./errors.ts";
 export { ExclusiveLock } from "./exclusive-lock.ts";
 export { Guard } from "./guard.ts";
 export { Mutex } from "./mutex.ts";
+export { RcuList } from "./rcu/list.ts";
+export { RcuRef, type ReadSide } from "./rcu/ref.ts";
 export { SrcuDomain, type SrcuDomainOptions } from "./rcu/srcu.ts";
 export {
   RcuDomain,
@@ -35,4 +37,13 @@ export { SeqLock } from "./seqlock.ts";
 export { SpinLock } from "./spinlock.ts";
 export type { AbortSignalLike, AsyncWaitOptions } from "./wait-async.ts";
 export { type WaitForAsyncOptions, type WaitForOptions, WaitQueueHead } from "./wait-queue-head.ts";
+export {
+  type AgentDeath,
+  type AgentState,
+  currentAgentId,
+  type SpawnedAgent,
+  spawnAgent,
+  ThreadRegistry,
+  type WorkerLike,
+} from "./threads.ts";
 export type { WaitOptions } from "./words.ts";

@@ -86,7 +86,7 @@ describe("RcuDomain against the definition of a grace period", () => {
         agent: fc.nat({ max: AGENTS - 1 }),
         action: fc.constantFrom("lock", "unlock", "unlock", "cookie", "poll", "quiescent", "block"),
       }),
-      { maxLength: 60 },
+      { maxLength: 60, size: "max" },
     );
     const starts = fc.oneof(fc.integer(), fc.constantFrom(-4, -2, 0, 0x7ffffffc));
     const flavour = fc.constantFrom<RcuFlavour>("mb", "qsbr");

@@ -82,7 +82,7 @@ describe("SrcuDomain against the definition of a grace period", () => {
     const step = fc.record({ agent: fc.nat({ max: AGENTS - 1 }), action });
     const starts = fc.oneof(fc.integer(), fc.constantFrom(-8, -4, 0, 0x7ffffff8));
     fc.assert(
-      fc.property(starts, fc.array(step, { maxLength: 80 }), (start, script) => {
+      fc.property(starts, fc.array(step, { maxLength: 80, size: "max" }), (start, script) => {
         const lab = new Lab(start);
         for (const { agent, action: act } of script) {
           lab[act](agent);

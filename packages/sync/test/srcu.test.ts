@@ -1,7 +1,7 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { RcuDomain, SrcuDomain } from "../src/index.ts";
 import { GP_SEQ, slotWord } from "../src/rcu/layout.ts";
-import { LOCKS, ONE } from "../src/rcu/srcu-grace-period.ts";
+import { LOCKS, ONE, UNLOCKS } from "../src/rcu/srcu-grace-period.ts";
 import { anotherAgent } from "./support/agents.ts";
 
 const code = (name: string) => expect.objectContaining({ code: name });
@@ -139,6 +139,26 @@ describe("SrcuDomain with several agents", () => {
     const cookie = writer.cookie(); // new readers use index 1, and the delayed one is still waited for
     expect(writer.poll(cookie)).toBe(false);
     reader.readUnlock(chosen);
+    expect(writer.poll(cookie)).toBe(true);
+  });
+
+  it("is not fooled by a section that comes and goes between its two loads", () => {
+    const index = reader.readLock();
+    const cookie = writer.cookie();
+    const counts = [LOCKS, UNLOCKS].map((word) => slotWord(0, 0) + word + index);
+    const load = Atomics.load;
+    let loads = 0;
+    const spy = vi.spyOn(Atomics, "load").mockImplementation(((array: Int32Array, word: number) => {
+      const value = load(array, word);
+      // A reader delayed since it chose its index counts itself, reads and leaves.
+      if (counts.includes(word) && ++loads === 1) for (const count of counts) Atomics.add(words, count, ONE);
+      return value;
+    }) as typeof Atomics.load);
+    const isElapsed = writer.poll(cookie);
+    spy.mockRestore();
+    expect(isElapsed).toBe(false);
+    expect(loads).toBeGreaterThan(1);
+    reader.readUnlock(index);
     expect(writer.poll(cookie)).toBe(true);
   });
 

@@ -163,8 +163,9 @@ export function releaseDead(
 ): boolean {
   const mark = -(cleaner || ANONYMOUS);
   let count = 0;
-  const high = Atomics.load(words, base + AGENTS_HIGH);
-  for (let index = 0; index < high; index++) {
+  // Not only up to AGENTS_HIGH: the agent may have died between taking a slot and raising that.
+  const agentsMax = Atomics.load(words, base + AGENTS_MAX);
+  for (let index = 0; index < agentsMax; index++) {
     const slot = slotWord(base, index);
     const owner = Atomics.load(words, slot + CLAIMED);
     if (owner !== id && owner !== -id) continue;
