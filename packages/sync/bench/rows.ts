@@ -21,12 +21,17 @@ const SIXTIETH = 1 / 60;
 /** Two readers do 1.9 times the work of one: each takes at most 2 / 1.9 as long per section. */
 const TWO_READERS = 2 / 1.9;
 
-/** Cases in which threads take a lock from each other. */
+/** Cases in which threads take a lock from each other or turns, measured as the median. */
 export const CONTENDED: ReadonlySet<string> = new Set([
   "Mutex, 2 workers",
   "SpinLock, 2 workers",
   "npm multithreading Mutex, 2 workers",
   "C pthread_mutex, 2 threads",
+  "Mutex round trip",
+  "Mutex round trip, waiter asleep",
+  "Atomics.wait/notify round trip",
+  "Atomics.wait/notify round trip, waiter asleep",
+  "C futex round trip",
 ]);
 
 const COMPARISONS: readonly Comparison[] = [
@@ -54,7 +59,8 @@ const COMPARISONS: readonly Comparison[] = [
   ["RcuDomain synchronize, no readers", "two Atomics.store", null],
   ["RcuDomain mb read section, 2 workers", "RcuDomain mb read section, 1 worker", TWO_READERS],
   ["RwSem read, 2 workers", "RwSem read, 1 worker", null],
-  ["Mutex round trip", "Atomics.wait/notify round trip", 1.2],
+  ["Mutex round trip, waiter asleep", "Atomics.wait/notify round trip, waiter asleep", 1.2],
+  ["Mutex round trip", "Atomics.wait/notify round trip", null],
   ["Mutex round trip", "C futex round trip", null],
 ];
 

@@ -3,8 +3,8 @@
  *
  * Nanoseconds per operation beside what they are measured against in the same run. Rounds are interleaved,
  * every case once per round, and the minimum counts: whatever disturbs a measurement makes it slower, and a
- * slow minute of the machine meets all cases alike. Of threads that contend for a lock the median counts: the
- * fastest round is the one in which one of them did not get a core. --write puts the table into
+ * slow minute of the machine meets all cases alike. Of threads that contend or take turns the median counts:
+ * the fastest round is the one in which one of them did not get a core, or never slept. --write puts the table into
  * bench/RESULTS.md.
  */
 import { writeFileSync } from "node:fs";
@@ -68,7 +68,7 @@ function resultsPage(rows: readonly Row[], notices: readonly string[]): string {
   return `# What the primitives cost
 
 Written by \`pnpm bench:sync --write\` on ${machine}. Each figure is the minimum over interleaved rounds of one run,
-except that of threads which contend for a lock it is the median.
+except that of threads which contend for a lock or take turns it is the median.
 A ratio is the first figure over the second: less is better, and a goal is the largest ratio that meets it.
 Rows without a goal are shown for comparison.
 

@@ -23,6 +23,8 @@ interface TeamCase {
 const READS = 200_000;
 const SECTIONS = 200_000;
 const TRIPS = 2_000;
+/** Here a thread spins while the other wakes up: short rounds, so that some are free of other processes. */
+const FEW_TRIPS = 100;
 
 /** Contended cases by name. */
 export const teamCases: Readonly<Record<string, TeamCase>> = {
@@ -38,6 +40,16 @@ export const teamCases: Readonly<Record<string, TeamCase>> = {
   "RwSem read, 1 worker": { part: "RwSem downRead + upRead", threadCount: 1, ops: READS },
   "RwSem read, 2 workers": { part: "RwSem downRead + upRead", threadCount: 2, ops: READS },
   "Atomics.wait/notify round trip": { part: "Atomics.wait/notify round trip", threadCount: 2, ops: TRIPS },
+  "Mutex round trip, waiter asleep": {
+    part: "Mutex round trip, waiter asleep",
+    threadCount: 2,
+    ops: FEW_TRIPS,
+  },
+  "Atomics.wait/notify round trip, waiter asleep": {
+    part: "Atomics.wait/notify round trip, waiter asleep",
+    threadCount: 2,
+    ops: FEW_TRIPS,
+  },
   "Mutex round trip": { part: "Mutex round trip", threadCount: 2, ops: TRIPS },
 };
 

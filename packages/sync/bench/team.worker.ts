@@ -10,6 +10,7 @@ import type { TeamOrder } from "./team.ts";
 
 const COUNTER = 32;
 const TURN = 48;
+const ASLEEP = 49;
 const LOCK = 64;
 const RING = [512, 1024, 1536] as const;
 const DOMAIN = 2048;
@@ -23,6 +24,36 @@ function count(words: Int32Array, ops: number, lock: () => void, unlock: () => v
     seen = ++words[COUNTER]; // plain: under the lock
     unlock();
   }
+}
+
+/** A microsecond or so: who has said that it is about to sleep then does. */
+function letFallAsleep(words: Int32Array): void {
+  for (let look = 0; look < 200; look++) Atomics.load(words, 0);
+}
+
+/*
+ * Hand over hand along a ring of three: each thread holds one lock and waits for the one in front of it,
+ * which the other holds. So each step is one wait that only the other's unlock ends, and nobody can take
+ * back what it has just released.
+ */
+function handOverHand(
+  words: Int32Array,
+  index: number,
+  ops: number,
+  beforeUnlock: (held: Mutex, isLast: boolean) => void,
+): void {
+  const ring = RING.map((word) => new Mutex(words, word));
+  let at = index;
+  ring[at].lock();
+  barrier(words, 2);
+  for (let op = 0; op < ops; op++) {
+    const next = (at + 1) % 3;
+    ring[next].lock();
+    beforeUnlock(ring[at], op >= ops - 2);
+    ring[at].unlock();
+    at = next;
+  }
+  ring[at].unlock();
 }
 
 const parts: Readonly<Record<string, Part>> = {
@@ -74,23 +105,26 @@ const parts: Readonly<Record<string, Part>> = {
       Atomics.notify(words, TURN, 1);
     }
   },
-  /*
-   * Hand over hand along a ring of three: each thread holds one lock and waits for the one in front of it,
-   * which the other holds. So each step is one wait that only the other's unlock ends, and nobody can take
-   * back what it has just released.
-   */
-  "Mutex round trip": (words, index, ops) => {
-    const ring = RING.map((word) => new Mutex(words, word));
-    let at = index;
-    ring[at].lock();
-    barrier(words, 2);
+  "Atomics.wait/notify round trip, waiter asleep": (words, index, ops) => {
     for (let op = 0; op < ops; op++) {
-      const next = (at + 1) % 3;
-      ring[next].lock();
-      ring[at].unlock();
-      at = next;
+      while (Atomics.load(words, TURN) !== index) {
+        Atomics.store(words, ASLEEP, 1);
+        Atomics.wait(words, TURN, 1 - index);
+      }
+      while (op < ops - 2 && op > 0 && Atomics.load(words, ASLEEP) === 0);
+      letFallAsleep(words);
+      Atomics.store(words, ASLEEP, 0);
+      Atomics.store(words, TURN, 1 - index);
+      Atomics.notify(words, TURN, 1);
     }
-    ring[at].unlock();
+  },
+  "Mutex round trip": (words, index, ops) => handOverHand(words, index, ops, () => {}),
+  "Mutex round trip, waiter asleep": (words, index, ops) => {
+    handOverHand(words, index, ops, (held, isLast) => {
+      // Until the other thread has given up spinning; at the very end it may not come any more.
+      while (!isLast && !held.isContended);
+      letFallAsleep(words);
+    });
   },
 };
 
