@@ -11,7 +11,6 @@ import { Worker } from "node:worker_threads";
 import { Mutex, RcuDomain, RwSem, SpinLock } from "../src/index.ts";
 import type { Tally } from "./actor.ts";
 import {
-  AGENTS_MAX,
   DOMAIN,
   FAULTS,
   HALT,
@@ -157,7 +156,7 @@ function inspect(words: Int32Array, seen: Tally): Tally {
   written("RwSem", [SEM]);
   written("nested Mutex", RING_STATIONS);
   const mutexes = [MUTEX, ...RING_STATIONS].map(({ lock }) => new Mutex(words, lock));
-  const domain = new RcuDomain(words, DOMAIN, { agentsMax: AGENTS_MAX });
+  const domain = new RcuDomain(words, DOMAIN, { agentsMax: WORKERS_MAX });
   const spin = new SpinLock(words, SPIN.lock);
   const sem = new RwSem(words, SEM.lock);
   for (const lock of [spin, sem, ...mutexes]) check(!lock.isLocked, `${lock} is not free at the end`);

@@ -7,13 +7,13 @@ import { Actor } from "./actor.ts";
 import { attachLocks, lockTurn } from "./locks.ts";
 import { RcuPart } from "./rcu.ts";
 import type { Order, Report } from "./run.ts";
-import { AGENTS_MAX, DOMAIN, HALT, STOP, turnsWord } from "./words.ts";
+import { DOMAIN, HALT, STOP, turnsWord, WORKERS_MAX } from "./words.ts";
 
 const { buffer, index, workers, seed, broken } = workerData as Order;
 const words = new Int32Array(buffer);
 const actor = new Actor(words, index, seed);
 const locks = attachLocks(words, broken === "lock" ? new BrokenLock() : undefined);
-const rcu = new RcuDomain(words, DOMAIN, { agentsMax: AGENTS_MAX });
+const rcu = new RcuDomain(words, DOMAIN, { agentsMax: WORKERS_MAX });
 const part = new RcuPart(actor, rcu, broken === "grace-period");
 
 barrier(words, workers);

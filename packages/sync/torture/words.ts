@@ -53,13 +53,12 @@ export const RING_STATIONS: readonly Station[] = Array.from({ length: RING_SIZE 
   stationAt(RING + index * STATION),
 );
 
-/** Most threads a run can have. */
+/** Most threads a run can have, and agent slots of the domain. */
 export const WORKERS_MAX = 64;
-export const AGENTS_MAX: number = WORKERS_MAX;
 export const DOMAIN: number = RING + RING_SIZE * STATION;
 
 /** Word that holds the number of the published element. */
-export const CURRENT: number = DOMAIN + roundUp(RcuDomain.words(AGENTS_MAX));
+export const CURRENT: number = DOMAIN + roundUp(RcuDomain.words(WORKERS_MAX));
 /** Elements that belong to each thread at the start. */
 export const ELEMENTS_EACH = 8;
 const ELEMENTS: number = CURRENT + LINE;
