@@ -76,6 +76,9 @@ export async function torture(options: TortureOptions): Promise<Report> {
     const seen = total(all.map((report) => report.seen));
     const faults = total(all.map((report) => report.faults));
     return { seen, faults: { ...faults, ...inspect(words, seen) } };
+  } catch (error) {
+    // A refusal where the caller is in the right, such as EPERM to a holder, is a broken promise as well.
+    return { seen: {}, faults: { [`a thread threw ${error}`]: 1 } };
   } finally {
     await Promise.all(threads.map((thread) => thread.terminate()));
   }
