@@ -1,3 +1,15 @@
+export {
+  assertHeld,
+  assertNoLocksHeld,
+  enableLockDebug,
+  type LockDebug,
+  type LockDebugOptions,
+  type LockReport,
+  type LockReportKind,
+  lockClass,
+  lockNested,
+  lockStat,
+} from "./debug/index.ts";
 export { SyncError, type SyncErrorCode } from "./errors.ts";
 export { Guard } from "./guard.ts";
 export { Mutex } from "./mutex.ts";
