@@ -191,7 +191,7 @@ export class Instrumentation {
     this.#inside(release);
     if (held === undefined) return;
     this.#order.released(held);
-    this.#stat.released(held.className, held.mode, nowMs() - held.sinceMs);
+    this.#stat.released(held.place.className, held.mode, nowMs() - held.sinceMs);
   }
 
   #contended({ place, mode, site }: Wanted): void {
@@ -215,8 +215,8 @@ export class Instrumentation {
         if (held === undefined) return;
         const now = nowMs();
         self.#order.downgraded(held, site, now);
-        self.#stat.released(held.className, "write", now - held.sinceMs);
-        self.#stat.acquired(held.className, "read", undefined);
+        self.#stat.released(place.className, "write", now - held.sinceMs);
+        self.#stat.acquired(place.className, "read", undefined);
       };
     });
   }

@@ -28,6 +28,8 @@ export interface HeldLock extends GraphLock {
   readonly place: Place;
   readonly mode: LockMode;
   readonly site: Site;
+  /** May nobody sleep while it is held? */
+  readonly isSpinning: boolean;
   /** When it was taken, on this agent's clock. */
   readonly sinceMs: number;
 }
@@ -92,7 +94,7 @@ export class LockOrder {
   /** Called before anything that may put the thread to sleep. */
   beforeSleep(what: string, site: Site): void {
     const held = this.#heldNow();
-    if (held.some(({ place }) => place.kind === "SpinLock")) {
+    if (held.some(({ isSpinning }) => isSpinning)) {
       this.#report("sleep-under-spinlock", `${what} may sleep, but a spinlock is held`, site);
     }
     if (held.some(({ place }) => place === READ_SECTION)) {
@@ -104,7 +106,7 @@ export class LockOrder {
   taken(wanted: Wanted, sinceMs: number, isLoose: boolean, task: unknown): void {
     const { place, mode, site } = wanted;
     const list = isLoose ? this.#loose : this.#listOf(task);
-    list.push({ ...this.#lockOf(wanted), place, mode, site, sinceMs });
+    list.push({ ...this.#lockOf(wanted), place, mode, site, isSpinning: !wanted.maySleep, sinceMs });
   }
 
   /**
@@ -127,8 +129,7 @@ export class LockOrder {
       const index = list.lastIndexOf(held);
       if (index >= 0) list.splice(index, 1);
     }
-    const task = this.task;
-    if (task !== undefined && this.#held.get(task)?.length === 0) this.#held.delete(task);
+    this.#forgetIdle();
   }
 
   /** The write lock `held` has become a read lock. */
@@ -140,13 +141,14 @@ export class LockOrder {
   }
 
   enterSection(site: Site): void {
-    this.#heldNow().push({
+    this.#listOf(this.task).push({
       className: READ_SECTION.className,
       isShared: true,
       isRecursiveRead: true,
       place: READ_SECTION,
       mode: "read",
       site,
+      isSpinning: false,
       sinceMs: 0,
     });
   }
@@ -155,6 +157,7 @@ export class LockOrder {
     const list = this.#heldNow();
     const index = list.findLastIndex(({ place }) => place === READ_SECTION);
     if (index >= 0) list.splice(index, 1);
+    this.#forgetIdle();
   }
 
   /** See `assertHeld`. */
@@ -209,7 +212,13 @@ export class LockOrder {
   }
 
   #heldNow(): HeldLock[] {
-    return this.#listOf(this.task);
+    return this.#held.get(this.task) ?? [];
+  }
+
+  /** Tasks come and go; one that holds nothing leaves nothing behind. */
+  #forgetIdle(): void {
+    const task = this.task;
+    if (this.#held.get(task)?.length === 0) this.#held.delete(task);
   }
 
   #listOf(task: unknown): HeldLock[] {
