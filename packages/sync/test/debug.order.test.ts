@@ -1,4 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
   assertHeld,
@@ -12,6 +14,7 @@ import {
   lockNested,
 } from "../src/debug/index.ts";
 import { Mutex, RcuDomain, RwSem, SpinLock } from "../src/index.ts";
+import { anotherAgent } from "./support/agents.ts";
 
 let words: Int32Array;
 let debug: LockDebug | undefined;
@@ -100,6 +103,7 @@ describe("the order of locks", () => {
     inOrder(mutex(0), mutex(1));
     inOrder(mutex(2), mutex(0));
     inOrder(mutex(1), mutex(3));
+    inOrder(mutex(0), new Mutex(new Int32Array(Mutex.WORDS), 0)); // word 0 of another buffer
     expect(reports).toEqual([]);
     expect(String(debug?.graph)).toMatch(/^Mutex@(\d+:)?0 -> Mutex@(\d+:)?64\n/);
   });
@@ -296,6 +300,23 @@ describe("sleeping", () => {
       rcu.poll(rcu.cookie());
     });
     expect(reports).toEqual([]);
+    expect(String(debug?.graph)).toBe(""); // a section is never waited for by a lock, so it has no place in the order
+  });
+
+  it("is reported once by synchronize, also if a reader makes it wait", () => {
+    const rcu = new RcuDomain(words, 256);
+    const other = new RcuDomain(anotherAgent(words), 256);
+    other.readLock();
+    collect();
+    const answers: boolean[] = [];
+    rcu.poll = (cookie) => {
+      answers.push(RcuDomain.prototype.poll.call(rcu, cookie));
+      if (answers.length === 1) other.readUnlock(); // the reader leaves once the writer has seen it
+      return answers[answers.length - 1];
+    };
+    spin(0).withLock(() => rcu.synchronize());
+    expect(answers).toEqual([false, true]);
+    expect(kinds()).toEqual(["sleep-under-spinlock"]);
   });
 
   it("is checked in callbacks of synchronize, which are the user's code", () => {
@@ -436,6 +457,55 @@ describe("the package's own locks", () => {
     );
     lock.validate();
     a.validate();
+  });
+});
+
+describe("a reader that found no slot in the queue", () => {
+  const [READER, OVERFLOW, FREED, KIND] = [1 << 8, 8 + 3, 8 + 4, 16 + 1];
+  let sem: RwSem;
+
+  beforeEach(() => {
+    collect();
+    sem = new RwSem(words, 0);
+    words[0] = 1; // a writer of another thread
+    for (let slot = 0; slot < 16; slot++) words[KIND + 3 * slot] = 1;
+  });
+
+  /** The next try is the user's and must be seen, although the package's own after such a wait is not. */
+  function checkNextTry(): void {
+    expect(words[0]).toBe(READER);
+    expect(sem.tryDownRead()).toBe(true);
+    sem.upRead();
+    sem.upRead();
+    expect(reports).toEqual([]);
+    assertNoLocksHeld();
+    expect(reports).toEqual([]);
+  }
+
+  it("leaves the next try to the user after waiting as a task", async () => {
+    const reading = sem.downReadAsync();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(words[OVERFLOW]).toBe(1);
+    Atomics.store(words, KIND, 0);
+    Atomics.sub(words, 0, 1);
+    Atomics.add(words, FREED, 1);
+    Atomics.notify(words, FREED);
+    expect(await reading).toBe(true);
+    checkNextTry();
+  });
+
+  it("leaves the next try to the user after blocking", async () => {
+    const code = `const { words } = require("node:worker_threads").workerData;
+      while (Atomics.load(words, ${OVERFLOW}) === 0);
+      Atomics.store(words, ${KIND}, 0);
+      Atomics.sub(words, 0, 1);
+      Atomics.add(words, ${FREED}, 1);
+      Atomics.notify(words, ${FREED});`;
+    const worker = new Worker(code, { eval: true, workerData: { words } });
+    await once(worker, "online");
+    expect(sem.downRead()).toBe(true);
+    checkNextTry();
+    await worker.terminate();
   });
 });
 
