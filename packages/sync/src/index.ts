@@ -1,5 +1,17 @@
 export { Barrier, type BarrierOutcome } from "./barrier.ts";
 export { Completion } from "./completion.ts";
+export {
+  assertHeld,
+  assertNoLocksHeld,
+  enableLockDebug,
+  type LockDebug,
+  type LockDebugOptions,
+  type LockReport,
+  type LockReportKind,
+  lockClass,
+  lockNested,
+  lockStat,
+} from "./debug/index.ts";
 export { SyncError, type SyncErrorCode } from "./errors.ts";
 export { ExclusiveLock } from "./exclusive-lock.ts";
 export { Guard } from "./guard.ts";
