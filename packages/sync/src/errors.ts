@@ -4,6 +4,8 @@ export type SyncErrorCode =
   | "EDEADLK"
   /** The time given as `timeoutMs` has passed. */
   | "ETIMEDOUT"
+  /** The `signal` given was aborted before the lock was got; `cause` is its reason. */
+  | "EINTR"
   /** A release by somebody who cannot hold the lock, because nobody does. */
   | "EPERM"
   /** The object is closed, offline, or laid out differently from what the caller says. */
@@ -19,8 +21,8 @@ export class SyncError extends Error {
   /** Which refusal it is. */
   readonly code: SyncErrorCode;
 
-  constructor(code: SyncErrorCode, message: string) {
-    super(`${message} (${code})`);
+  constructor(code: SyncErrorCode, message: string, options?: ErrorOptions) {
+    super(`${message} (${code})`, options);
     this.code = code;
   }
 }

@@ -4,4 +4,4 @@ export { Mutex } from "./mutex.ts";
 export { RcuDomain, type RcuDomainOptions } from "./rcu.ts";
 export { RwSem, WriteGuard } from "./rwsem.ts";
 export { SpinLock } from "./spinlock.ts";
-export type { WaitOptions } from "./words.ts";
+export type { AsyncWaitOptions, WaitOptions, WaitSignal } from "./words.ts";

@@ -15,9 +15,10 @@
  * Memory order: every access is a sequentially consistent Atomics operation.
  */
 import { SyncError } from "./errors.ts";
-import { Guard } from "./guard.ts";
+import { ExclusiveLock } from "./exclusive-lock.ts";
 import { Kind, QUEUE_WORDS, WaitQueue, Wake } from "./wait-queue.ts";
-import { assertMayBlock, checkWords, deadlineOf, FOREVER, isPast, pause, type WaitOptions } from "./words.ts";
+import type { SlowPath } from "./waiting.ts";
+import { checkWords, deadlineOf, FOREVER, pause, type WaitOptions } from "./words.ts";
 
 const QUEUE = 8;
 
@@ -38,11 +39,12 @@ const SPINS = 60;
  * Source: Linux v6.12 kernel/locking/mutex.c (WAITERS and HANDOFF; optimistic spinning on a running owner is
  * a fixed number of looks here).
  */
-export class Mutex {
+export class Mutex extends ExclusiveLock {
   /** Number of 32-bit words a mutex occupies. */
   static readonly WORDS: number = QUEUE + QUEUE_WORDS;
 
-  readonly #words: Int32Array;
+  protected override readonly kind = "Mutex";
+  protected override readonly words: Int32Array;
   readonly #state: number;
   /** Made on first contention: most locks of most threads are never contended. */
   #waitQueue: WaitQueue | undefined;
@@ -53,13 +55,14 @@ export class Mutex {
    * @throws RangeError if the words lie outside the view
    */
   constructor(words: Int32Array, word: number) {
+    super();
     checkWords("Mutex", words, word, Mutex.WORDS);
-    this.#words = words;
+    this.words = words;
     this.#state = word;
   }
 
   /** Is it held by anybody? May be out of date on return. */
-  get isLocked(): boolean {
+  override get isLocked(): boolean {
     return (this.#load() & LOCKED) !== 0;
   }
 
@@ -69,11 +72,11 @@ export class Mutex {
   }
 
   /** Takes the mutex if that needs no waiting; never spins. */
-  tryLock(): boolean {
+  override tryLock(): boolean {
     for (;;) {
       const state = this.#load();
       if ((state & LOCKED) !== 0) return false;
-      if (Atomics.compareExchange(this.#words, this.#state, state, state | LOCKED) === state) return true;
+      if (Atomics.compareExchange(this.words, this.#state, state, state | LOCKED) === state) return true;
     }
   }
 
@@ -83,10 +86,10 @@ export class Mutex {
    * @returns `true`, or `false` if `timeoutMs` was given and has passed
    * @throws SyncError `EDEADLK` if it is held and the words are not shared
    */
-  lock(options?: WaitOptions): boolean {
+  override lock(options?: WaitOptions): boolean {
     const deadline = options === undefined ? FOREVER : deadlineOf("Mutex.lock", options);
-    if (Atomics.compareExchange(this.#words, this.#state, 0, LOCKED) === 0) return true;
-    return this.#lockSlow(deadline);
+    if (Atomics.compareExchange(this.words, this.#state, 0, LOCKED) === 0) return true;
+    return this.lockSlow(deadline);
   }
 
   /**
@@ -94,29 +97,9 @@ export class Mutex {
    *
    * @throws SyncError `EPERM` if nobody holds it
    */
-  unlock(): void {
-    if (Atomics.compareExchange(this.#words, this.#state, LOCKED, 0) === LOCKED) return;
+  override unlock(): void {
+    if (Atomics.compareExchange(this.words, this.#state, LOCKED, 0) === LOCKED) return;
     this.#unlockSlow();
-  }
-
-  /**
-   * Takes the mutex and returns a guard that gives it back.
-   *
-   * @throws SyncError `ETIMEDOUT` if `timeoutMs` was given and has passed
-   */
-  acquire(options?: WaitOptions): Guard {
-    if (!this.lock(options)) throw new SyncError("ETIMEDOUT", "Mutex.acquire: timed out");
-    return new Guard(() => this.unlock());
-  }
-
-  /** Runs `fn` with the mutex held and returns its result; it is given back also if `fn` throws. */
-  withLock<T>(fn: () => T): T {
-    this.lock();
-    try {
-      return fn();
-    } finally {
-      this.unlock();
-    }
   }
 
   /** How many wait in the queue. May be out of date on return. */
@@ -126,7 +109,7 @@ export class Mutex {
   }
 
   /** Throws an `Error` naming the words and values that break an invariant; takes the queue's spinlock. */
-  validate(): void {
+  override validate(): void {
     const waiting = this.#queue.validate();
     const state = this.#load();
     if ((state & ~(LOCKED | WAITERS | HANDOFF)) !== 0) throw new Error(`Mutex: STATE is ${state}`);
@@ -137,49 +120,53 @@ export class Mutex {
   }
 
   /** The state in words, for messages. */
-  toString(): string {
+  override toString(): string {
     const state = this.#load();
     const handoff = (state & HANDOFF) !== 0 ? ", handoff" : "";
     return `Mutex(${(state & LOCKED) !== 0 ? "held" : "free"}${handoff}, waiting: ${this.waiterCount})`;
   }
 
   get #queue(): WaitQueue {
-    this.#waitQueue ??= new WaitQueue(this.#words, this.#state + QUEUE);
+    this.#waitQueue ??= new WaitQueue(this.words, this.#state + QUEUE);
     return this.#waitQueue;
   }
 
   #load(): number {
-    return Atomics.load(this.#words, this.#state);
+    return Atomics.load(this.words, this.#state);
   }
 
-  #lockSlow(deadline: number): boolean {
-    assertMayBlock("Mutex.lock", this.#words);
+  protected override spin(): boolean {
+    for (let spin = 0; spin < SPINS; spin++) {
+      if (this.tryLock()) return true;
+      pause();
+    }
+    return false;
+  }
+
+  protected override *slowPath(): SlowPath {
     const queue = this.#queue;
-    for (;;) {
-      for (let spin = 0; spin < SPINS; spin++) {
-        if (this.tryLock()) return true;
-        pause();
-      }
+    do {
       queue.lock();
       const slot = queue.enqueue(Kind.Write);
       if (slot !== 0) {
-        Atomics.or(this.#words, this.#state, WAITERS);
-        return this.#sleepInQueue(slot, deadline);
+        Atomics.or(this.words, this.#state, WAITERS);
+        return yield* this.#waitInQueue(slot);
       }
       queue.unlock();
-      if (!queue.waitForSlot(deadline)) return false;
-    }
+      if (!(yield* queue.waitForSlot())) return false;
+    } while (!this.tryLock());
+    return true;
   }
 
   /** Called with the queue's lock held, which it drops. */
-  #sleepInQueue(slot: number, deadline: number): boolean {
+  *#waitInQueue(slot: number): SlowPath {
     const queue = this.#queue;
+    let isGivenUp = false;
     let wasWoken = false;
     for (;;) {
       const isMine =
         queue.wakeOf(slot) === Wake.Granted || (queue.head === slot && this.#takeAsFirst(slot, wasWoken));
-      const isOver = isMine || isPast(deadline);
-      if (isOver) {
+      if (isMine || isGivenUp) {
         if (!isMine) this.#leaveQueue(slot);
         queue.unlock();
         queue.free(slot);
@@ -187,7 +174,8 @@ export class Mutex {
       }
       queue.resetWake(slot);
       queue.unlock();
-      wasWoken = queue.sleep(slot, deadline);
+      wasWoken = yield queue.napOf(slot);
+      isGivenUp = !wasWoken;
       queue.lock();
     }
   }
@@ -200,7 +188,7 @@ export class Mutex {
       if (isHeld && !wasWoken) return false;
       const flags = this.#queue.isSingular(slot) ? 0 : WAITERS;
       const next = isHeld ? state | HANDOFF : LOCKED | flags;
-      if (Atomics.compareExchange(this.#words, this.#state, state, next) !== state) continue;
+      if (Atomics.compareExchange(this.words, this.#state, state, next) !== state) continue;
       if (!isHeld) this.#queue.remove(slot);
       return !isHeld;
     }
@@ -210,8 +198,8 @@ export class Mutex {
   #leaveQueue(slot: number): void {
     const wasFirst = this.#queue.remove(slot);
     const head = this.#queue.head;
-    if (head === 0) Atomics.and(this.#words, this.#state, ~(WAITERS | HANDOFF));
-    else if (wasFirst && (Atomics.and(this.#words, this.#state, ~HANDOFF) & LOCKED) === 0) {
+    if (head === 0) Atomics.and(this.words, this.#state, ~(WAITERS | HANDOFF));
+    else if (wasFirst && (Atomics.and(this.words, this.#state, ~HANDOFF) & LOCKED) === 0) {
       this.#queue.wake(head, Wake.Compete);
     }
   }
@@ -228,10 +216,10 @@ export class Mutex {
     if ((state & HANDOFF) !== 0 && head !== 0) {
       queue.remove(head);
       // LOCKED stays set, so nobody else has a chance; plain bits may be stored since the rest is under our lock.
-      Atomics.store(this.#words, this.#state, queue.head === 0 ? LOCKED : LOCKED | WAITERS);
+      Atomics.store(this.words, this.#state, queue.head === 0 ? LOCKED : LOCKED | WAITERS);
       queue.wake(head, Wake.Granted);
     } else {
-      Atomics.and(this.#words, this.#state, ~LOCKED);
+      Atomics.and(this.words, this.#state, ~LOCKED);
       if (head !== 0) queue.wake(head, Wake.Compete);
     }
     queue.unlock();

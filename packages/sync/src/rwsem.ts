@@ -36,13 +36,14 @@
 import { SyncError } from "./errors.ts";
 import { Guard } from "./guard.ts";
 import { Kind, QUEUE_WORDS, WaitQueue, Wake } from "./wait-queue.ts";
+import { runAsync, runBlocking, type SlowPath } from "./waiting.ts";
 import {
+  type AsyncWaitOptions,
   assertMayBlock,
   canBlock,
   checkWords,
   deadlineOf,
   FOREVER,
-  isPast,
   isShared,
   pause,
   type WaitOptions,
@@ -164,9 +165,30 @@ export class RwSem {
    */
   downRead(options?: WaitOptions): boolean {
     const deadline = options === undefined ? FOREVER : deadlineOf("RwSem.downRead", options);
-    const count = (Atomics.add(this.#words, this.#count, READER) + READER) | 0;
+    const count = this.#addReader();
     if ((count & READ_FAILED_MASK) === 0) return true;
     return this.#downReadSlow(count, deadline);
+  }
+
+  /**
+   * As {@link downRead}, without blocking the thread, also on an `ArrayBuffer`. The holder is then the task
+   * that awaits, not the thread: while it holds the lock, a blocking `downWrite()` of the same thread never
+   * returns.
+   *
+   * @returns resolves to `true`, or `false` if `timeoutMs` was given and has passed; a grant that comes in
+   * the same moment as a timeout or an abort wins, so look at the result
+   * @throws SyncError `EINTR` if `signal` is aborted first; its `cause` is the signal's reason
+   *
+   * Source: down_read_interruptible(), the signal being the caller's.
+   */
+  downReadAsync(options?: AsyncWaitOptions): Promise<boolean> {
+    return runAsync(
+      "RwSem.downReadAsync",
+      this.#words,
+      options,
+      () => this.tryDownRead(),
+      () => this.#readPath(this.#addReader(), true),
+    );
   }
 
   /** Takes the lock in read mode if there is neither a writer nor anybody waiting. Source: down_read_trylock(). */
@@ -206,6 +228,24 @@ export class RwSem {
     const deadline = options === undefined ? FOREVER : deadlineOf("RwSem.downWrite", options);
     if (this.tryDownWrite()) return true;
     return this.#downWriteSlow(deadline);
+  }
+
+  /**
+   * As {@link downWrite}, without blocking the thread, also on an `ArrayBuffer`; see {@link downReadAsync} for
+   * who is then the holder, and for the result.
+   *
+   * @throws SyncError `EINTR` if `signal` is aborted first; its `cause` is the signal's reason
+   *
+   * Source: down_write_killable(), the signal being the caller's.
+   */
+  downWriteAsync(options?: AsyncWaitOptions): Promise<boolean> {
+    return runAsync(
+      "RwSem.downWriteAsync",
+      this.#words,
+      options,
+      () => this.tryDownWrite(),
+      () => this.#writePath(),
+    );
   }
 
   /** Takes the lock in write mode if nobody holds it or waits for it. Source: down_write_trylock(). */
@@ -261,6 +301,27 @@ export class RwSem {
     return new WriteGuard(this);
   }
 
+  /**
+   * As {@link read}, without blocking the thread: `using guard = await sem.readAsync()`.
+   *
+   * @throws SyncError `ETIMEDOUT` if `timeoutMs` was given and has passed, `EINTR` if `signal` was aborted
+   */
+  async readAsync(options?: AsyncWaitOptions): Promise<Guard> {
+    if (!(await this.downReadAsync(options))) throw new SyncError("ETIMEDOUT", "RwSem.readAsync: timed out");
+    return new Guard(() => this.upRead());
+  }
+
+  /**
+   * As {@link write}, without blocking the thread.
+   *
+   * @throws SyncError `ETIMEDOUT` if `timeoutMs` was given and has passed, `EINTR` if `signal` was aborted
+   */
+  async writeAsync(options?: AsyncWaitOptions): Promise<WriteGuard> {
+    if (!(await this.downWriteAsync(options)))
+      throw new SyncError("ETIMEDOUT", "RwSem.writeAsync: timed out");
+    return new WriteGuard(this);
+  }
+
   /** Who waits, first to last, as in `"W R R"`. May be out of date on return. */
   get waiters(): string {
     return this.#queue.describe();
@@ -293,13 +354,23 @@ export class RwSem {
     return this.#waitQueue;
   }
 
+  /** Adds one reader's bias. @returns the count with it */
+  #addReader(): number {
+    return (Atomics.add(this.#words, this.#count, READER) + READER) | 0;
+  }
+
   #load(): number {
     return Atomics.load(this.#words, this.#count);
   }
 
   /** `count` has our bias in it already. */
-  #downReadSlow(firstCount: number, deadline: number): boolean {
-    const mayWait = isShared(this.#words) && canBlock();
+  #downReadSlow(count: number, deadline: number): boolean {
+    const path = this.#readPath(count, isShared(this.#words) && canBlock());
+    return runBlocking(this.#words, path, deadline);
+  }
+
+  /** Where it may not wait, the bias is taken back before that is said. */
+  *#readPath(firstCount: number, mayWait: boolean): SlowPath {
     const queue = this.#queue;
     let count = firstCount;
     for (;;) {
@@ -314,10 +385,10 @@ export class RwSem {
       const adjustment = slot !== 0 && isFirst ? WAITERS - READER : -READER;
       this.#wakeRunnable(Atomics.add(this.#words, this.#count, adjustment) + adjustment);
       queue.unlock();
-      if (!mayWait) assertMayBlock("RwSem.downRead", this.#words);
-      if (slot !== 0) return this.#sleepForRead(slot, deadline);
-      if (!queue.waitForSlot(deadline)) return false;
-      count = (Atomics.add(this.#words, this.#count, READER) + READER) | 0;
+      if (!mayWait) assertMayBlock("RwSem.downRead", this.#words, "RwSem.downReadAsync or tryDownRead");
+      if (slot !== 0) return yield* this.#waitForRead(slot);
+      if (!(yield* queue.waitForSlot())) return false;
+      count = this.#addReader();
       if ((count & READ_FAILED_MASK) === 0) return true;
     }
   }
@@ -337,11 +408,11 @@ export class RwSem {
     return true;
   }
 
-  #sleepForRead(slot: number, deadline: number): boolean {
+  *#waitForRead(slot: number): SlowPath {
     const queue = this.#queue;
     let isGranted = true;
     while (queue.wakeOf(slot) !== Wake.Granted) {
-      if (queue.sleep(slot, deadline)) continue;
+      if (yield queue.napOf(slot)) continue;
       queue.lock();
       isGranted = queue.wakeOf(slot) === Wake.Granted;
       if (!isGranted) this.#leaveQueue(slot);
@@ -353,21 +424,25 @@ export class RwSem {
   }
 
   #downWriteSlow(deadline: number): boolean {
-    assertMayBlock("RwSem.downWrite", this.#words);
+    assertMayBlock("RwSem.downWrite", this.#words, "RwSem.downWriteAsync or tryDownWrite");
+    return this.#spinWrite() || runBlocking(this.#words, this.#writePath(), deadline);
+  }
+
+  *#writePath(): SlowPath {
     const queue = this.#queue;
-    for (;;) {
-      if (this.#spinWrite()) return true;
+    do {
       queue.lock();
       const isFirst = queue.head === 0;
       const slot = queue.enqueue(Kind.Write);
       if (slot !== 0) {
         if (isFirst) Atomics.or(this.#words, this.#count, WAITERS);
         else this.#wakeRunnable(this.#load());
-        return this.#sleepForWrite(slot, deadline);
+        return yield* this.#waitForWrite(slot);
       }
       queue.unlock();
-      if (!queue.waitForSlot(deadline)) return false;
-    }
+      if (!(yield* queue.waitForSlot())) return false;
+    } while (!this.tryDownWrite());
+    return true;
   }
 
   /** Takes the lock past the queue if it becomes free within a few looks and nobody is owed a handoff. */
@@ -384,13 +459,12 @@ export class RwSem {
   }
 
   /** Called with the queue's lock held, which it drops. */
-  #sleepForWrite(slot: number, deadline: number): boolean {
+  *#waitForWrite(slot: number): SlowPath {
     const queue = this.#queue;
-    for (;;) {
+    for (let mayGoOn = true; ; ) {
       // Only the first in the queue may take the lock out of it: writers are served in order of arrival.
       const isTaken = queue.head === slot && this.#takeAsFirst(slot);
-      const isOver = isTaken || isPast(deadline);
-      if (isOver) {
+      if (isTaken || !mayGoOn) {
         if (!isTaken) this.#leaveQueue(slot);
         queue.unlock();
         queue.free(slot);
@@ -398,7 +472,7 @@ export class RwSem {
       }
       queue.resetWake(slot);
       queue.unlock();
-      queue.sleep(slot, deadline);
+      mayGoOn = yield queue.napOf(slot);
       queue.lock();
     }
   }

@@ -14,17 +14,9 @@
  * critical section are seen by the next.
  */
 import { SyncError } from "./errors.ts";
-import { Guard } from "./guard.ts";
-import {
-  assertMayBlock,
-  checkWords,
-  deadlineOf,
-  FOREVER,
-  isPast,
-  pause,
-  sleepWhile,
-  type WaitOptions,
-} from "./words.ts";
+import { ExclusiveLock } from "./exclusive-lock.ts";
+import type { SlowPath } from "./waiting.ts";
+import { checkWords, deadlineOf, FOREVER, pause, type WaitOptions } from "./words.ts";
 
 const FREE = 0;
 const HELD = 1;
@@ -41,11 +33,12 @@ const SPINS = 100;
  *
  * Source: Linux kernel/locking/spinlock.c for the contract; the three states are those of a futex mutex.
  */
-export class SpinLock {
+export class SpinLock extends ExclusiveLock {
   /** Number of 32-bit words a lock occupies. */
   static readonly WORDS: number = 1;
 
-  readonly #words: Int32Array;
+  protected override readonly kind = "SpinLock";
+  protected override readonly words: Int32Array;
   readonly #word: number;
 
   /**
@@ -54,19 +47,20 @@ export class SpinLock {
    * @throws RangeError if the word is outside the view
    */
   constructor(words: Int32Array, word: number) {
+    super();
     checkWords("SpinLock", words, word, SpinLock.WORDS);
-    this.#words = words;
+    this.words = words;
     this.#word = word;
   }
 
   /** Is it held by anybody? True or false may be out of date on return; for assertions and display. */
-  get isLocked(): boolean {
-    return Atomics.load(this.#words, this.#word) !== FREE;
+  override get isLocked(): boolean {
+    return Atomics.load(this.words, this.#word) !== FREE;
   }
 
   /** Takes the lock if that needs no waiting. */
-  tryLock(): boolean {
-    return Atomics.compareExchange(this.#words, this.#word, FREE, HELD) === FREE;
+  override tryLock(): boolean {
+    return Atomics.compareExchange(this.words, this.#word, FREE, HELD) === FREE;
   }
 
   /**
@@ -75,10 +69,10 @@ export class SpinLock {
    * @returns `true`, or `false` if `timeoutMs` was given and has passed
    * @throws SyncError `EDEADLK` if it is held and the words are not shared
    */
-  lock(options?: WaitOptions): boolean {
+  override lock(options?: WaitOptions): boolean {
     const deadline = options === undefined ? FOREVER : deadlineOf("SpinLock.lock", options);
-    if (Atomics.compareExchange(this.#words, this.#word, FREE, HELD) === FREE) return true;
-    return this.#lockSlow(deadline);
+    if (Atomics.compareExchange(this.words, this.#word, FREE, HELD) === FREE) return true;
+    return this.lockSlow(deadline);
   }
 
   /**
@@ -86,59 +80,39 @@ export class SpinLock {
    *
    * @throws SyncError `EPERM` if nobody holds it
    */
-  unlock(): void {
-    const was = Atomics.exchange(this.#words, this.#word, FREE);
-    if (was === CONTENDED) Atomics.notify(this.#words, this.#word, 1);
+  override unlock(): void {
+    const was = Atomics.exchange(this.words, this.#word, FREE);
+    if (was === CONTENDED) Atomics.notify(this.words, this.#word, 1);
     else if (was === FREE) throw new SyncError("EPERM", `SpinLock.unlock: word ${this.#word} is not locked`);
   }
 
-  /**
-   * Takes the lock and returns a guard that gives it back.
-   *
-   * @throws SyncError `ETIMEDOUT` if `timeoutMs` was given and has passed
-   */
-  acquire(options?: WaitOptions): Guard {
-    if (!this.lock(options)) throw new SyncError("ETIMEDOUT", "SpinLock.acquire: timed out");
-    return new Guard(() => this.unlock());
-  }
-
-  /** Runs `fn` with the lock held and returns its result; the lock is given back also if `fn` throws. */
-  withLock<T>(fn: () => T): T {
-    this.lock();
-    try {
-      return fn();
-    } finally {
-      this.unlock();
-    }
-  }
-
   /** Throws an `Error` naming the word and its value if that is not a state of this lock. */
-  validate(): void {
-    const state = Atomics.load(this.#words, this.#word);
+  override validate(): void {
+    const state = Atomics.load(this.words, this.#word);
     if (state < FREE || state > CONTENDED) {
       throw new Error(`SpinLock: word ${this.#word} is ${state}, expected 0, 1 or 2`);
     }
   }
 
   /** The state in words, for messages. */
-  toString(): string {
+  override toString(): string {
     const names = ["free", "held", "held, contended"];
-    return `SpinLock(${names[Atomics.load(this.#words, this.#word)] ?? "corrupt"})`;
+    return `SpinLock(${names[Atomics.load(this.words, this.#word)] ?? "corrupt"})`;
   }
 
-  #lockSlow(deadline: number): boolean {
-    const words = this.#words;
-    const word = this.#word;
-    assertMayBlock("SpinLock.lock", words);
+  protected override spin(): boolean {
     for (let spin = 0; spin < SPINS; spin++) {
       pause();
       // Look before trying: a failing compareExchange takes the cache line away from the holder.
-      if (Atomics.load(words, word) === FREE && this.tryLock()) return true;
+      if (Atomics.load(this.words, this.#word) === FREE && this.tryLock()) return true;
     }
-    while (Atomics.exchange(words, word, CONTENDED) !== FREE) {
+    return false;
+  }
+
+  protected override *slowPath(): SlowPath {
+    while (Atomics.exchange(this.words, this.#word, CONTENDED) !== FREE) {
       // After a timeout the word may say "contended" with nobody asleep: harmless, one needless notify.
-      if (isPast(deadline)) return false;
-      sleepWhile(words, word, CONTENDED, deadline);
+      if (!(yield { word: this.#word, expected: CONTENDED })) return false;
     }
     return true;
   }

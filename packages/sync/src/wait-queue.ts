@@ -24,7 +24,8 @@
  * free() frees the slot, then looks at OVERFLOW. One of the two sees the other.
  */
 import { SpinLock } from "./spinlock.ts";
-import { canBlock, pause, sleepWhile } from "./words.ts";
+import type { Nap, SlowPath } from "./waiting.ts";
+import { canBlock, pause } from "./words.ts";
 
 const HEAD = 1;
 const TAIL = 2;
@@ -174,9 +175,9 @@ export class WaitQueue {
     Atomics.store(this.#words, slot + WAKE, Wake.Asleep);
   }
 
-  /** Sleeps until told something. @returns `false` if `deadline` passed first */
-  sleep(slot: number, deadline: number): boolean {
-    return sleepWhile(this.#words, slot + WAKE, Wake.Asleep, deadline) !== "timed-out";
+  /** Where the waiter sleeps until told something; nobody else ever sleeps there. */
+  napOf(slot: number): Nap {
+    return { word: slot + WAKE, expected: Wake.Asleep };
   }
 
   /** Gives an unlinked slot back. Without lock. */
@@ -187,15 +188,14 @@ export class WaitQueue {
     Atomics.notify(this.#words, this.#base + FREED);
   }
 
-  /** Sleeps until a slot may be free. Without lock. @returns `false` if `deadline` passed first */
-  waitForSlot(deadline: number): boolean {
+  /** Sleeps until a slot may be free. Without lock. @returns `false` if the wait was given up */
+  *waitForSlot(): SlowPath {
     const words = this.#words;
     const base = this.#base;
     Atomics.add(words, base + OVERFLOW, 1);
     const freed = Atomics.load(words, base + FREED);
     try {
-      if (this.#findFree() !== 0) return true;
-      return sleepWhile(words, base + FREED, freed, deadline) !== "timed-out";
+      return this.#findFree() !== 0 || (yield { word: base + FREED, expected: freed });
     } finally {
       Atomics.sub(words, base + OVERFLOW, 1);
     }

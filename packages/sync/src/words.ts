@@ -10,6 +10,23 @@ export interface WaitOptions {
   readonly timeoutMs?: number;
 }
 
+/** As much of an `AbortSignal` as a wait needs; the platform's own fits. */
+export interface WaitSignal {
+  readonly aborted: boolean;
+  readonly reason?: unknown;
+  addEventListener(type: "abort", listener: () => void): void;
+  removeEventListener(type: "abort", listener: () => void): void;
+}
+
+/**
+ * Options of every `…Async` call. Only these take a signal: a thread that is asleep in a blocking call runs
+ * no code that could abort it.
+ */
+export interface AsyncWaitOptions extends WaitOptions {
+  /** Aborting it ends the wait with a rejection by `SyncError` `EINTR`, unless the lock has been granted by then. */
+  readonly signal?: WaitSignal;
+}
+
 /** Result of {@link sleepWhile}. */
 export type SleepResult = "ok" | "not-equal" | "timed-out";
 
@@ -82,15 +99,15 @@ export function canBlock(): boolean {
  * Called before anything is changed in order to wait: nobody is left in a queue by an error thrown too late.
  *
  * @throws SyncError `EDEADLK` on an `ArrayBuffer`, which no other agent can see; `EWOULDBLOCK` where the
- * thread may not block
+ * thread may not block, naming `instead`
  */
-export function assertMayBlock(what: string, words: Int32Array): void {
+export function assertMayBlock(what: string, words: Int32Array, instead = "the try or the async form"): void {
   if (!isShared(words)) {
     const why = "on an ArrayBuffer this thread is the only one that could ever release it";
     throw new SyncError("EDEADLK", `${what}: must wait, but ${why}`);
   }
   if (!canBlock()) {
-    throw new SyncError("EWOULDBLOCK", `${what}: this thread may not block, use the try or the async form`);
+    throw new SyncError("EWOULDBLOCK", `${what}: this thread may not block, use ${instead}`);
   }
 }
 

@@ -1,0 +1,122 @@
+/*
+ * What all locks with one holder have in common: guards, `withLock`, and the two ways to wait. A lock brings
+ * its words, a fast path and a slow path. The fast paths `lock()`, `tryLock()` and `unlock()` stay in the
+ * classes: shared code that calls them would be polymorphic, and each call would cost as much as the lock.
+ */
+import { SyncError } from "./errors.ts";
+import { Guard } from "./guard.ts";
+import { runAsync, runBlocking, type SlowPath } from "./waiting.ts";
+import { type AsyncWaitOptions, assertMayBlock, type WaitOptions } from "./words.ts";
+
+/** A lock with one holder; the public face of every spinlock and of `Mutex`. */
+export abstract class ExclusiveLock {
+  /** The words the lock lives in. */
+  protected abstract readonly words: Int32Array;
+  /** Name of the class, for messages. */
+  protected abstract readonly kind: string;
+
+  /** Is it held by anybody? May be out of date on return; for assertions and display. */
+  abstract get isLocked(): boolean;
+
+  /** Takes the lock if that needs no waiting. */
+  abstract tryLock(): boolean;
+
+  /**
+   * Takes the lock, waiting for it if need be.
+   *
+   * @returns `true`, or `false` if `timeoutMs` was given and has passed
+   * @throws SyncError `EDEADLK` if it is held and the words are not shared; `EWOULDBLOCK` if it is held and
+   * this thread may not block (the main thread of a browser): use `lockAsync`
+   */
+  abstract lock(options?: WaitOptions): boolean;
+
+  /**
+   * Gives the lock back.
+   *
+   * @throws SyncError `EPERM` if nobody holds it
+   */
+  abstract unlock(): void;
+
+  /** Throws an `Error` naming the words and values that break an invariant. */
+  abstract validate(): void;
+
+  /** Looks at the lock a bounded number of times. @returns whether it was got */
+  protected abstract spin(): boolean;
+
+  /** Waits as long as it takes. @param mayGiveUp - can the wait be ended by a timeout or a signal? */
+  protected abstract slowPath(mayGiveUp: boolean): SlowPath;
+
+  /**
+   * Takes the lock without blocking the thread, also on an `ArrayBuffer`. The holder is then the task that
+   * awaits, not the thread: while it holds the lock, a blocking `lock()` by the same thread never returns.
+   *
+   * @returns resolves to `true`, or `false` if `timeoutMs` was given and has passed; a grant that comes in
+   * the same moment as a timeout or an abort wins, so look at the result
+   * @throws SyncError `EINTR` if `signal` is aborted first; its `cause` is the signal's reason
+   */
+  lockAsync(options?: AsyncWaitOptions): Promise<boolean> {
+    const mayGiveUp = options?.timeoutMs !== undefined || options?.signal !== undefined;
+    return runAsync(
+      `${this.kind}.lockAsync`,
+      this.words,
+      options,
+      () => this.tryLock(),
+      () => this.slowPath(mayGiveUp),
+    );
+  }
+
+  /**
+   * Takes the lock and returns a guard that gives it back.
+   *
+   * @throws SyncError `ETIMEDOUT` if `timeoutMs` was given and has passed, and as {@link lock}
+   */
+  acquire(options?: WaitOptions): Guard {
+    if (!this.lock(options)) throw this.#timedOut("acquire");
+    return new Guard(() => this.unlock());
+  }
+
+  /**
+   * As {@link acquire}, without blocking the thread: `using guard = await lock.acquireAsync()`.
+   *
+   * @throws SyncError `ETIMEDOUT` if `timeoutMs` was given and has passed, and as {@link lockAsync}
+   */
+  async acquireAsync(options?: AsyncWaitOptions): Promise<Guard> {
+    if (!(await this.lockAsync(options))) throw this.#timedOut("acquireAsync");
+    return new Guard(() => this.unlock());
+  }
+
+  /** Runs `fn` with the lock held and returns its result; the lock is given back also if `fn` throws. */
+  withLock<T>(fn: () => T): T {
+    this.lock();
+    try {
+      return fn();
+    } finally {
+      this.unlock();
+    }
+  }
+
+  /**
+   * Runs `fn`, which may be async, with the lock held; gives it back when the result is there, or has failed.
+   *
+   * @throws SyncError as {@link acquireAsync}; `fn` has then not been called
+   */
+  async withLockAsync<T>(fn: () => T | PromiseLike<T>, options?: AsyncWaitOptions): Promise<T> {
+    const guard = await this.acquireAsync(options);
+    try {
+      return await fn();
+    } finally {
+      guard.release();
+    }
+  }
+
+  /** The part of `lock()` that costs: a bounded spin, then sleep. */
+  protected lockSlow(deadline: number): boolean {
+    assertMayBlock(`${this.kind}.lock`, this.words, `${this.kind}.lockAsync or tryLock`);
+    if (this.spin()) return true;
+    return runBlocking(this.words, this.slowPath(deadline !== Number.POSITIVE_INFINITY), deadline);
+  }
+
+  #timedOut(what: string): SyncError {
+    return new SyncError("ETIMEDOUT", `${this.kind}.${what}: timed out`);
+  }
+}
