@@ -17,7 +17,8 @@ export function builtFiles() {
   for (const name of NAMES) {
     const manifest = JSON.parse(readFileSync(new URL("package.json", folderOf(name)), "utf8"));
     for (const [subpath, target] of Object.entries(manifest.exports)) {
-      if (typeof target === "object") files.set(manifest.name + subpath.slice(1), name + target.default.slice(1));
+      if (typeof target === "object")
+        files.set(manifest.name + subpath.slice(1), name + target.default.slice(1));
     }
   }
   return files;

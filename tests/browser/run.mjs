@@ -35,7 +35,9 @@ process.exitCode = await main();
 async function main() {
   const executablePath = findChromium();
   if (executablePath === undefined) {
-    return refuse(`no Chromium found: install one (${NAMES.join(", ")}) or set FAULTLINE_CHROMIUM to its path`);
+    return refuse(
+      `no Chromium found: install one (${NAMES.join(", ")}) or set FAULTLINE_CHROMIUM to its path`,
+    );
   }
   const missing = missingFile();
   if (missing !== undefined) return refuse(`packages/${missing} is not there: run \`pnpm build\` first`);

@@ -61,8 +61,7 @@ function pageWith(files) {
 function fileAt(pathname) {
   const [, top, name, ...rest] = pathname.split("/");
   const isPackage = top === "packages" && rest[0] === "dist";
-  const url =
-    top === "page" ? new URL(`page/${name}`, here) : isPackage ? folderOf(name) : undefined;
+  const url = top === "page" ? new URL(`page/${name}`, here) : isPackage ? folderOf(name) : undefined;
   if (url === undefined) return undefined;
   try {
     return readFileSync(isPackage ? new URL(rest.join("/"), url) : url, "utf8");

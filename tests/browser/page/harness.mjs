@@ -75,7 +75,8 @@ export function startWorker() {
     call(name, argument) {
       return new Promise((resolve, reject) => {
         worker.onerror = (event) => reject(new Error(`worker: ${event.message}`));
-        worker.onmessage = ({ data }) => ("error" in data ? reject(new Error(data.error)) : resolve(data.result));
+        worker.onmessage = ({ data }) =>
+          "error" in data ? reject(new Error(data.error)) : resolve(data.result);
         worker.postMessage({ name, argument });
       });
     },

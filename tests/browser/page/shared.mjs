@@ -2,7 +2,16 @@
 import { Mutex, RwSem, SpinLock } from "@faultline/sync";
 
 /** Word numbers. Locks first, each kind on its own; then what they guard and what the agents signal with. */
-export const Word = { Lock: 0, Rcu: 128, Counter: 1024, Held: 1040, Release: 1056, Ready: 1072, Seen: 1088, WORDS: 1104 };
+export const Word = {
+  Lock: 0,
+  Rcu: 128,
+  Counter: 1024,
+  Held: 1040,
+  Release: 1056,
+  Ready: 1072,
+  Seen: 1088,
+  WORDS: 1104,
+};
 
 export const LOCKS = ["SpinLock", "Mutex", "RwSem for writing"];
 

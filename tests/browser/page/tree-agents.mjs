@@ -8,6 +8,7 @@
  */
 import { Arena } from "@faultline/arena";
 import { SharedMapleTree } from "@faultline/maple-tree";
+import { signal, Word } from "./shared.mjs";
 
 export const BLOCKS = 48;
 export const BLOCK_SIZE = 16;
@@ -67,7 +68,17 @@ export function writeTree({ handle, signals, readers, rounds, isPlanted }) {
   return rounds;
 }
 
-/** Reads until the writer is done. @returns how many look-ups were made and the first that were wrong */
+/** Holds the tree's lock until it is told to let go. */
+export function holdTree({ handle, words }) {
+  const tree = SharedMapleTree.open(handle);
+  tree.locked(() => {
+    signal(words, Word.Held);
+    Atomics.wait(words, Word.Release, 0);
+  });
+  tree.arena.close();
+}
+
+/** Reads until the writer is done, or something is wrong. @returns how many look-ups were made and the first that were wrong */
 export function readTree({ handle, signals }) {
   const tree = SharedMapleTree.open(handle);
   const judge = new Judge(tree);
@@ -129,13 +140,17 @@ export class Judge {
     for (let again = 0; again < 20; again++) {
       const [blockNow, roundNow] = this.#fields(entry);
       if (blockNow === block && roundNow === round) continue;
-      this.wrong.push(`${index}: block ${block} round ${round} became ${blockNow}, ${roundNow} under a reader`);
+      this.wrong.push(
+        `${index}: block ${block} round ${round} became ${blockNow}, ${roundNow} under a reader`,
+      );
       return;
     }
   }
 
   #fields(word) {
-    const { i32 } = this.#tree.arena; // may have grown since
+    // The writer may have made the object in words that were added after our last look.
+    this.#tree.arena.ensure(word);
+    const { i32 } = this.#tree.arena;
     const [block, round, check] = [Field.Block, Field.Round, Field.Check].map((at) => i32[word + at]);
     if (check !== (block ^ round)) this.wrong.push(`object ${word} is torn: ${block}, ${round}, ${check}`);
     return [block, round];

@@ -1,11 +1,14 @@
 // What a Web Worker does for the tests. Every function may block: that is what makes it a worker's.
 import { RcuDomain } from "@faultline/sync";
 import { lockOf, signal, Word } from "./shared.mjs";
-import { readTree, writeTree } from "./tree-agents.mjs";
+import { holdTree, readTree, writeTree } from "./tree-agents.mjs";
 
 const functions = {
   /** Can a worker see that it may block, and that memory is shared? */
-  platform: () => ({ crossOriginIsolated, canWait: Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 1) }),
+  platform: () => ({
+    crossOriginIsolated,
+    canWait: Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 1),
+  }),
 
   /** Holds a lock until it is told to let go; it says so in a word since its event loop stands still. */
   hold({ words, kind }) {
@@ -46,6 +49,7 @@ const functions = {
     return Atomics.load(words, Word.Seen);
   },
 
+  holdTree,
   writeTree,
   readTree,
 };
@@ -59,10 +63,10 @@ function startTogether(words, workers) {
   }
 }
 
-onmessage = ({ data: { name, argument } }) => {
+addEventListener("message", ({ data: { name, argument } }) => {
   try {
     postMessage({ result: functions[name](argument) });
   } catch (error) {
     postMessage({ error: `in ${name}: ${error.stack}` });
   }
-};
+});
