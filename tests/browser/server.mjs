@@ -54,7 +54,7 @@ function answerTo(pathname, files) {
 function pageWith(files) {
   const imports = Object.fromEntries([...files].map(([name, path]) => [name, `/packages/${path}`]));
   const page = readFileSync(new URL("page/index.html", here), "utf8");
-  return page.replace("IMPORT_MAP", () => JSON.stringify({ imports }, null, 2));
+  return page.replace('"IMPORTS"', () => JSON.stringify(imports));
 }
 
 /** `URL` has resolved `..` by now; what is left is to allow two kinds of folder only. */

@@ -113,7 +113,7 @@ for (const kind of LOCKS) {
     await until(() => Atomics.load(words, Word.Ready) === 2);
     for (let time = 0; time < MAIN_TIMES; time++) {
       await lock.lockAsync();
-      words[Word.Counter] = words[Word.Counter] + 1;
+      words[Word.Counter] += 1; // plain: the lock is what orders it
       lock.unlock();
     }
     await Promise.all(ends);

@@ -26,7 +26,10 @@ const functions = {
     startTogether(words, workers);
     for (let time = 0; time < times; time++) {
       lock.lock();
-      words[Word.Counter] = words[Word.Counter] + 1; // plain: the lock is what orders it
+      const was = words[Word.Counter]; // plain: the lock is what orders it
+      // Time for another agent to come in between, if the lock lets it.
+      for (let look = 0; look < 20; look++) Atomics.load(words, Word.Ready);
+      words[Word.Counter] = was + 1;
       lock.unlock();
     }
   },
@@ -54,13 +57,13 @@ const functions = {
   readTree,
 };
 
-/** Nobody begins before all are there: two loops one after the other would show nothing. */
+/**
+ * Nobody begins before all are there: two loops one after the other would show nothing. Waking a sleeper takes
+ * as long as many turns of the loop, so those who are there first look again and again.
+ */
 function startTogether(words, workers) {
   Atomics.add(words, Word.Ready, 1);
-  Atomics.notify(words, Word.Ready);
-  for (let ready = 0; ready < workers; ready = Atomics.load(words, Word.Ready)) {
-    Atomics.wait(words, Word.Ready, ready);
-  }
+  while (Atomics.load(words, Word.Ready) < workers);
 }
 
 addEventListener("message", ({ data: { name, argument } }) => {
