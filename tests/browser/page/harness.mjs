@@ -4,6 +4,13 @@
 const TEST_MS = 30_000;
 const tests = [];
 let workers = [];
+/** Errors nobody has caught; they belong to the test that runs. */
+let strays = [];
+
+addEventListener("unhandledrejection", (event) => {
+  event.preventDefault();
+  strays.push(event.reason);
+});
 
 /** What `?plant=` names: a mistake the tests have to find. */
 export const plant = new URL(location.href).searchParams.get("plant") ?? "";
@@ -18,11 +25,13 @@ export async function runTests(report) {
     let error;
     try {
       await withLimit(run());
+      if (strays.length > 0) throw strays[0];
     } catch (thrown) {
       error = String(thrown?.stack ?? thrown);
     }
     for (const worker of workers) worker.terminate();
     workers = [];
+    strays = [];
     await report(name, error);
   }
 }
