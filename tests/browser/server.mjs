@@ -24,7 +24,7 @@ const ISOLATED = {
 export async function serve() {
   const files = builtFiles();
   const server = createServer((request, response) => {
-    const { pathname } = new URL(request.url, "http://localhost");
+    const { pathname } = new URL(`http://localhost${request.url}`);
     const answer = answerTo(pathname, files);
     response.writeHead(answer === undefined ? 404 : 200, {
       ...ISOLATED,
