@@ -24,6 +24,7 @@ import { type CyclicAllocation, type CyclicRequest, findCyclic } from "./allocat
 import type { TreeCore } from "./core.ts";
 import { checkIndex, checkRange, MapleError } from "./errors.ts";
 import { searchGap } from "./gap.ts";
+import { endsAtRoot } from "./gap-refusal.ts";
 import { MAX_INDEX, MAX_NODE_ENTRY, NODE_ENTRY } from "./geometry.ts";
 import * as L from "./layout.ts";
 import { Reservation, takeNodes, withNodes } from "./reservation.ts";
@@ -280,7 +281,7 @@ export class MapleCursor {
   #stand(): void {
     const root = this.#core.rootWord;
     if (root > 0) this.status = "active";
-    else this.status = root !== 0 && this.index === 0 ? "root" : "none";
+    else this.status = root === 0 ? "none" : "root";
   }
 
   #store(entry: number): number {
@@ -311,6 +312,7 @@ export class MapleCursor {
    * @throws MapleError `ENOMEM` with the tree unchanged. Locking: write lock held by the caller
    */
   erase(): number {
+    if (this.#core.rootWord <= 0) return this.#eraseRoot();
     const entry = this.walk();
     if (entry === 0) return 0;
     this.#store(0);
@@ -332,6 +334,17 @@ export class MapleCursor {
     return this.#emptyArea("emptyAreaRev", min, max, size, true);
   }
 
+  /** There is no node: only the entry at [0,0] can be erased, and the request stays as it is. */
+  #eraseRoot(): number {
+    const entry = this.index === 0 ? 0 - this.#core.rootWord : 0;
+    this.reset();
+    this.#stand();
+    if (entry === 0) return 0;
+    this.last = 0;
+    this.#store(0);
+    return entry;
+  }
+
   #emptyArea(call: string, min: number, max: number, size: number, fromTop: boolean): number {
     checkIndex(`${call}: min`, min);
     checkIndex(`${call}: max`, max);
@@ -339,6 +352,7 @@ export class MapleCursor {
     const core = this.#core;
     if (min > max || size === 0 || max - min < size - 1 || !core.gaps) return Errno.EINVAL;
     const root = core.rootWord;
+    const fresh = this.status === "start";
     // Called again without reset, the search goes on behind the area it found.
     let low = min;
     let high = max;
@@ -349,10 +363,7 @@ export class MapleCursor {
     if (root <= 0) this.status = root === 0 ? "none" : "root";
     if (start < 0) {
       if (root > 0) {
-        this.index = min;
-        this.last = max;
-        this.status = "error";
-        this.error = Errno.EBUSY;
+        this.#refuse(min, max, fromTop && fresh && endsAtRoot(core, min, max, size));
       }
       return Errno.EBUSY;
     }
@@ -360,6 +371,15 @@ export class MapleCursor {
     this.last = start + size - 1;
     if (root > 0) this.status = "active";
     return 0;
+  }
+
+  /** No gap in `[min, max]`: an error, or for some searches from the top the root's first slot. */
+  #refuse(min: number, max: number, atRoot: boolean): void {
+    this.index = min;
+    this.last = max;
+    this.status = atRoot ? "active" : "error";
+    this.error = atRoot ? 0 : Errno.EBUSY;
+    this.#span = atRoot ? { min: 0, max: MAX_INDEX, slot: 0 } : undefined;
   }
 
   // A property of its own, since the compiler would not believe that a walk can change the status.
@@ -379,7 +399,6 @@ export class MapleCursor {
 
   /** `root` is the root word before the write. */
   #wrote(old: number, root: number, entry: number): number {
-    const asked = this.index;
     this.index = this.#writer.first;
     this.last = this.#writer.last;
     this.#placed = false;
@@ -387,7 +406,7 @@ export class MapleCursor {
     // Nothing stored where there is no node: the kernel leaves the status which the walk to it found.
     if (this.#core.rootWord > 0) this.status = "active";
     else if (root > 0 || entry !== 0) this.status = "start";
-    else this.status = root !== 0 && asked === 0 ? "root" : "none";
+    else this.status = root === 0 ? "none" : "root";
     return old;
   }
 
@@ -597,9 +616,9 @@ export class MapleCursor {
           this.status = "underflow";
           return 0;
         }
-        const entry = this.#walk();
-        if (entry !== 0) return entry;
-        break;
+        // Unlike find, it does not come back to the entry that it stands on.
+        this.status = "active";
+        return undefined;
       }
       case "error":
         return 0;
