@@ -5,7 +5,6 @@
  */
 import type { TreeCore } from "./core.ts";
 import { MapleError } from "./errors.ts";
-import { searchGap } from "./gap.ts";
 import { MAX_INDEX } from "./geometry.ts";
 
 /** What a cyclic allocation gave. */
@@ -28,26 +27,15 @@ export interface CyclicRequest {
   readonly next: number;
 }
 
-/** Finds the index of a cyclic allocation. Lock held. @throws MapleError `EBUSY`, `EINVAL` */
-export function findCyclic(core: TreeCore, min: number, max: number, next: number): CyclicAllocation {
-  if (!core.gaps) throw new MapleError("EINVAL", "allocateCyclic: the tree was made without gaps");
-  const low = Math.max(min, next);
-  let index = low > max ? -1 : searchGap(core, low, max, 1, false);
-  let wrapped = false;
-  if (index >= 0 && core.wrapped) {
-    wrapped = true;
-    core.wrapped = false;
-  }
-  if (index < 0 && low > min && min <= max) {
-    index = searchGap(core, min, max, 1, false);
-    wrapped = true;
-  }
-  if (index < 0) {
-    const invalid = min > max;
-    throw new MapleError(
-      invalid ? "EINVAL" : "EBUSY",
-      `allocateCyclic: ${invalid ? `max ${max} is below min ${min}` : `no free index in ${min}..${max}`}`,
-    );
-  }
+/** What a cyclic allocation gave, once `index` has been stored to; remembers that the last index was given out. */
+export function cyclicResult(core: TreeCore, index: number, wrapped: boolean): CyclicAllocation {
+  if (index === MAX_INDEX) core.wrapped = true;
   return { index, next: index === MAX_INDEX ? 0 : index + 1, wrapped };
+}
+
+/** Why there is no index to allocate. */
+export function cyclicRefusal(code: "EBUSY" | "EINVAL", min: number, max: number): MapleError {
+  const why =
+    code === "EBUSY" ? `no free index in ${min}..${max}` : `no gaps, or max ${max} below min ${min}`;
+  return new MapleError(code, `allocateCyclic: ${why}`);
 }

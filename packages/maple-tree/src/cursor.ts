@@ -15,17 +15,18 @@
  *   pause       the caller let go; find goes on at last+1           as start               as start
  *   overflow    the upper limit was reached                         on, if the limit grew  the entry stood on, first
  *   underflow   the lower limit was reached                         the entry stood on     on, if the limit fell
+ *               (find returns the entry stood on in both; findRev goes on from it in both)
  *   error       a gap search or store failed, errno in `error`      nothing until reset    nothing until reset
  *
  * Source: Linux lib/maple_tree.c, mas_walk(), mas_next_setup(), mas_next_slot(), mas_prev_setup(),
  * mas_prev_slot(), mas_find_setup(), mas_find_rev_setup(), mas_erase(), mas_empty_area().
  */
-import { type CyclicAllocation, type CyclicRequest, findCyclic } from "./allocate.ts";
+import { type CyclicAllocation, type CyclicRequest, cyclicRefusal, cyclicResult } from "./allocate.ts";
 import type { TreeCore } from "./core.ts";
 import { checkIndex, checkRange, MapleError } from "./errors.ts";
 import { searchGap } from "./gap.ts";
 import { endsAtRoot } from "./gap-refusal.ts";
-import { MAX_INDEX, MAX_NODE_ENTRY, NODE_ENTRY } from "./geometry.ts";
+import { MAX_INDEX, MAX_NODE_ENTRY } from "./geometry.ts";
 import * as L from "./layout.ts";
 import { Reservation, takeNodes, withNodes } from "./reservation.ts";
 import { newPlace, type Place, stepTo, walkTo } from "./walk.ts";
@@ -208,10 +209,8 @@ export class MapleCursor {
     checkRange("reserve", this.index, this.last);
     const core = this.#core;
     const type = plan(this.#writer, this.index, this.last, entry);
-    // Without a node, storing nothing or at [0,0] alone builds none.
-    const none = type === "store_root" && (entry === 0 || (this.last === 0 && entry < NODE_ENTRY));
     try {
-      const nodes = takeNodes(core, none ? 0 : nodesFor(this.#writer, type));
+      const nodes = takeNodes(core, nodesFor(this.#writer, type));
       this.#stand();
       this.#span = type === "spanning_store" ? spanOf(this.#writer) : undefined;
       if (entry === 0 && core.rootWord > 0 && this.#span === undefined) {
@@ -263,10 +262,22 @@ export class MapleCursor {
    */
   allocateCyclic(entry: number, { min = 0, max = MAX_INDEX, next }: CyclicRequest): CyclicAllocation {
     checkEntry("allocateCyclic: entry", entry);
-    const found = findCyclic(this.#core, min, max, next);
-    this.set(found.index);
+    const low = Math.max(min, next);
+    let wrapped = false;
+    let refused = this.emptyArea(low, max, 1);
+    if (refused === 0 && this.#core.wrapped) {
+      this.#core.wrapped = false;
+      wrapped = true;
+    }
+    if (refused !== 0 && low > min) {
+      this.reset();
+      refused = this.emptyArea(min, max, 1);
+      wrapped = refused === 0;
+    }
+    if (refused !== 0) throw cyclicRefusal(refused === Errno.EBUSY ? "EBUSY" : "EINVAL", min, max);
+    const { index } = this;
     this.#store(entry);
-    return found;
+    return cyclicResult(this.#core, index, wrapped);
   }
 
   /** The leaf range and slot of `index`, for those who compare layouts; `undefined` if there is no node. */

@@ -41,7 +41,13 @@ function stepInto(core: TreeCore, handle: number, min: number): Step {
 }
 
 /** Looks through a node downwards: the child to go into, `left` at its first slot, `full` if no room can come. */
-function scanDown(core: TreeCore, step: Step, min: number, max: number, size: number): Step | "left" | "full" {
+function scanDown(
+  core: TreeCore,
+  step: Step,
+  min: number,
+  max: number,
+  size: number,
+): Step | "left" | "full" {
   const { i32, f64 } = core;
   const node = step.handle & L.NODE_MASK;
   const leaf = (step.handle & L.TAG_MASK) === L.NodeType.Leaf;

@@ -4,7 +4,16 @@ export { type CursorStatus, Errno, MapleCursor } from "./cursor.ts";
 export type { DumpOptions } from "./dump.ts";
 export { MapleError, type MapleErrorCode } from "./errors.ts";
 export type { GapChange, SlotRef, StepEvent, WriteEvent, WriteType } from "./events.ts";
-export { type Geometry, KERNEL_GEOMETRY, MAX_ENTRY, MAX_INDEX, MAX_NODE_ENTRY, NODE_ENTRY, TEACHING_GEOMETRY, ZERO_ENTRY } from "./geometry.ts";
+export {
+  type Geometry,
+  KERNEL_GEOMETRY,
+  MAX_ENTRY,
+  MAX_INDEX,
+  MAX_NODE_ENTRY,
+  NODE_ENTRY,
+  TEACHING_GEOMETRY,
+  ZERO_ENTRY,
+} from "./geometry.ts";
 export { LocalCursor } from "./local-cursor.ts";
 export { MapleTree, type MapleTreeOptions, type StoredRange, type ValueRange } from "./local-tree.ts";
 export type { Range } from "./ranges.ts";

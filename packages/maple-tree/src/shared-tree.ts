@@ -1,5 +1,5 @@
 import { Arena, type ArenaHandle } from "@faultline/arena";
-import { type CyclicAllocation, type CyclicRequest, findCyclic } from "./allocate.ts";
+import type { CyclicAllocation, CyclicRequest } from "./allocate.ts";
 import { copyTree } from "./clone.ts";
 import { TreeCore, type TreeOptions } from "./core.ts";
 import { checkEntry, checkGapRequest, MapleCursor } from "./cursor.ts";
@@ -291,11 +291,7 @@ export class SharedMapleTree {
     checkIndex("allocateCyclic: min", min);
     checkIndex("allocateCyclic: max", max);
     checkIndex("allocateCyclic: next", next);
-    return this.core.locked(() => {
-      const found = findCyclic(this.core, min, max, next);
-      write(this.#writer, found.index, found.index, entry);
-      return found;
-    });
+    return this.core.locked(() => this.cursor().allocateCyclic(entry, { min, max, next }));
   }
 
   /**

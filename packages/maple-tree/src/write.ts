@@ -26,8 +26,8 @@ import { MAX_INDEX } from "./geometry.ts";
 import * as L from "./layout.ts";
 import { exactFit, nodeStore, rewriteInPlace } from "./leaf-store.ts";
 import { endOf } from "./path.ts";
-import { locateSpan, rebalance, spanningStore } from "./rebuild.ts";
-import { newRoot, storeRoot } from "./root-store.ts";
+import { locateSpan, rebalance, spanningStore, topUpLastLeaf } from "./rebuild.ts";
+import { newRoot, rootNodes, storeRoot } from "./root-store.ts";
 import { splitStore } from "./split.ts";
 import { scan } from "./walk.ts";
 import { announce, type WriteState } from "./write-state.ts";
@@ -75,19 +75,12 @@ export function clear(w: WriteState): void {
   w.first = w.requestedFirst = 0;
   w.last = w.requestedLast = MAX_INDEX;
   w.entry = 0;
-  core.writeBegin();
-  try {
+  inWrite(w, () => {
     const root = core.rootWord;
-    if (root <= 0) {
-      storeRoot(w, root);
-    } else {
-      announce(w, "new_root", 0);
-      newRoot(w);
-    }
-  } finally {
-    core.writeEnd();
-  }
-  core.report(0);
+    if (root <= 0) return storeRoot(w, root);
+    announce(w, "new_root", 0);
+    newRoot(w);
+  });
 }
 
 function store(w: WriteState): void {
@@ -103,7 +96,21 @@ function store(w: WriteState): void {
 }
 
 /** Bulk stores are over: the last leaf may have been left with too few slots. Lock held. */
-export function finishBulk(_w: WriteState): void {}
+export function finishBulk(w: WriteState): void {
+  w.bulk = false;
+  w.entry = 0;
+  inWrite(w, () => topUpLastLeaf(w));
+}
+
+function inWrite(w: WriteState, act: () => void): void {
+  w.core.writeBegin();
+  try {
+    act();
+  } finally {
+    w.core.writeEnd();
+  }
+  w.core.report(w.entry);
+}
 
 /** Finds the leaf and slot of `w.first`. */
 function locate(w: WriteState): void {
@@ -205,6 +212,7 @@ export function nodesFor(w: WriteState, type: WriteType): number {
     case "node_store":
       return w.core.rcu ? 1 : 0;
     case "store_root":
+      return rootNodes(w);
     case "new_root":
       return 1;
     case "rebalance":
