@@ -4,8 +4,19 @@
  * Source: Linux lib/maple_tree.c, mtree_alloc_range(), mtree_alloc_rrange(), mas_alloc_cyclic().
  */
 import type { TreeCore } from "./core.ts";
-import { MapleError } from "./errors.ts";
+import { checkIndex, MapleError } from "./errors.ts";
+import { searchGap } from "./gap.ts";
 import { MAX_INDEX } from "./geometry.ts";
+
+/** A request for free indices. */
+export interface GapRequest {
+  /** Indices wanted, integer `>= 1`. */
+  readonly size: number;
+  /** Lowest first index; default 0. */
+  readonly min?: number;
+  /** Highest last index; default {@link MAX_INDEX}. */
+  readonly max?: number;
+}
 
 /** What a cyclic allocation gave. */
 export interface CyclicAllocation {
@@ -38,4 +49,25 @@ export function cyclicRefusal(code: "EBUSY" | "EINVAL", min: number, max: number
   const why =
     code === "EBUSY" ? `no free index in ${min}..${max}` : `no gaps, or max ${max} below min ${min}`;
   return new MapleError(code, `allocateCyclic: ${why}`);
+}
+
+/** Finds `size` free indices, the lowest or with `fromTop` the highest. Lock held. @throws MapleError `EBUSY`, `EINVAL` */
+export function findFree(core: TreeCore, call: string, request: GapRequest, fromTop: boolean): number {
+  const { size, min = 0, max = MAX_INDEX } = request;
+  checkGapRequest(call, core.gaps, min, max, size);
+  const found = searchGap(core, min, max, size, fromTop);
+  if (found < 0) throw new MapleError("EBUSY", `${call}: no ${size} free indices in ${min}..${max}`);
+  return found;
+}
+
+/** @throws MapleError `EINVAL` naming what is wrong with the request for a gap */
+function checkGapRequest(call: string, gaps: boolean, min: number, max: number, size: number): void {
+  checkIndex(`${call}: min`, min);
+  checkIndex(`${call}: max`, max);
+  checkIndex(`${call}: size`, size);
+  if (!gaps) throw new MapleError("EINVAL", `${call}: the tree was made without gaps`);
+  if (max < min) throw new MapleError("EINVAL", `${call}: max ${max} is below min ${min}`);
+  if (size === 0 || max - min < size - 1) {
+    throw new MapleError("EINVAL", `${call}: size ${size} does not fit ${min}..${max}`);
+  }
 }

@@ -30,7 +30,7 @@ import { MAX_INDEX, MAX_NODE_ENTRY } from "./geometry.ts";
 import * as L from "./layout.ts";
 import { Reservation, takeNodes, withNodes } from "./reservation.ts";
 import { newPlace, type Place, stepTo, walkTo } from "./walk.ts";
-import { finishBulk, nodesFor, plan, write } from "./write.ts";
+import { finishBulk, plan, plannedNodes, write } from "./write.ts";
 import type { WriteState } from "./write-state.ts";
 
 /** A slot of a node, and the range of that node. */
@@ -210,7 +210,7 @@ export class MapleCursor {
     const core = this.#core;
     const type = plan(this.#writer, this.index, this.last, entry);
     try {
-      const nodes = takeNodes(core, nodesFor(this.#writer, type));
+      const nodes = takeNodes(core, plannedNodes(this.#writer, type));
       this.#stand();
       this.#span = type === "spanning_store" ? spanOf(this.#writer) : undefined;
       if (entry === 0 && core.rootWord > 0 && this.#span === undefined) {
@@ -309,7 +309,7 @@ export class MapleCursor {
         this.error = Errno.ENOMEM;
         this.#placed = false;
         const type = plan(this.#writer, this.index, this.last, entry);
-        this.#wanted = nodesFor(this.#writer, type);
+        this.#wanted = plannedNodes(this.#writer, type);
       }
       throw error;
     }
@@ -670,17 +670,5 @@ function spans(w: WriteState, max: number): boolean {
 export function checkEntry(what: string, entry: number): void {
   if (!Number.isInteger(entry) || entry < 0 || entry > MAX_NODE_ENTRY) {
     throw new RangeError(`${what} must be an integer in 0..${MAX_NODE_ENTRY}, got ${String(entry)}`);
-  }
-}
-
-/** @throws MapleError `EINVAL` naming what is wrong with the request for a gap */
-export function checkGapRequest(call: string, gaps: boolean, min: number, max: number, size: number): void {
-  checkIndex(`${call}: min`, min);
-  checkIndex(`${call}: max`, max);
-  checkIndex(`${call}: size`, size);
-  if (!gaps) throw new MapleError("EINVAL", `${call}: the tree was made without gaps`);
-  if (max < min) throw new MapleError("EINVAL", `${call}: max ${max} is below min ${min}`);
-  if (size === 0 || max - min < size - 1) {
-    throw new MapleError("EINVAL", `${call}: size ${size} does not fit ${min}..${max}`);
   }
 }

@@ -1,4 +1,4 @@
-export type { CyclicAllocation, CyclicRequest } from "./allocate.ts";
+export type { CyclicAllocation, CyclicRequest, GapRequest } from "./allocate.ts";
 export type { LockMode, TreeOptions } from "./core.ts";
 export { type CursorStatus, Errno, MapleCursor } from "./cursor.ts";
 export type { DumpOptions } from "./dump.ts";
@@ -16,7 +16,10 @@ export {
 } from "./geometry.ts";
 export { LocalCursor } from "./local-cursor.ts";
 export { MapleTree, type MapleTreeOptions, type StoredRange, type ValueRange } from "./local-tree.ts";
-export type { Range } from "./ranges.ts";
+export type { IndexRange, Range } from "./ranges.ts";
 export type { Reservation } from "./reservation.ts";
-export { type GapRequest, SharedMapleTree, type SharedMapleTreeHandle } from "./shared-tree.ts";
+export { SharedMapleTree, type SharedMapleTreeHandle } from "./shared-tree.ts";
+export type { NodeStructure, SlotStructure, TreeStructure } from "./structure.ts";
+export type { TreeJSON } from "./tree-json.ts";
 export type { Violation } from "./validate.ts";
+export { ZERO } from "./value-table.ts";

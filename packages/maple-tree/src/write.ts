@@ -179,9 +179,37 @@ function newEndOf(w: WriteState): number {
   return w.end + 2 - (w.slotLast - w.slot) - onStart - onEnd;
 }
 
+/** A leaf, and what a planned write would make of it. */
+export interface PlannedLeaf {
+  /** Its word in the arena. */
+  readonly node: number;
+  readonly min: number;
+  readonly max: number;
+  /** Slots that the range begins and ends in; `lastSlot` is `undefined` if that is in another leaf. */
+  readonly firstSlot: number;
+  readonly lastSlot: number | undefined;
+  /** Used slots before the write, and as they would be without a split or a merge. */
+  readonly slotsBefore: number;
+  readonly slotsAfter: number | undefined;
+}
+
+/** The leaf of a write that has been planned, in a tree with nodes. */
+export function plannedLeaf(w: WriteState, type: WriteType): PlannedLeaf {
+  const inside = type !== "spanning_store" && w.last <= w.leafMax;
+  return {
+    node: w.leaf,
+    min: w.leafMin,
+    max: w.leafMax,
+    firstSlot: w.slot,
+    lastSlot: inside ? w.slotLast : undefined,
+    slotsBefore: w.end + 1,
+    slotsAfter: inside ? newEndOf(w) + 1 : undefined,
+  };
+}
+
 /** Reserves the worst case, then acts. */
 function act(w: WriteState, type: WriteType): void {
-  announce(w, type, nodesFor(w, type));
+  announce(w, type, plannedNodes(w, type));
   switch (type) {
     case "exact_fit":
       return exactFit(w);
@@ -202,7 +230,7 @@ function act(w: WriteState, type: WriteType): void {
 }
 
 /** Nodes that a write of this type can need; `w` has been planned. Source: mas_prealloc_calc(). */
-export function nodesFor(w: WriteState, type: WriteType): number {
+export function plannedNodes(w: WriteState, type: WriteType): number {
   const height = w.left.leafLevel + 1;
   switch (type) {
     case "exact_fit":
