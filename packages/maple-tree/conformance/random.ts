@@ -4,7 +4,16 @@
  */
 import { Arena } from "@faultline/arena";
 import { MAX_INDEX, type MapleCursor, MapleError, SharedMapleTree } from "@faultline/maple-tree";
-import { differs, type Differences, indexOf as index, type Json, jsonOf as json, type Line, parse, type ReplayOptions } from "./trace.ts";
+import {
+  type Differences,
+  differs,
+  indexOf as index,
+  type Json,
+  jsonOf as json,
+  type Line,
+  parse,
+  type ReplayOptions,
+} from "./trace.ts";
 
 export const RANDOM_FORMAT = "maple-random-1";
 
@@ -23,7 +32,12 @@ export function replayRandom(
   options: ReplayOptions,
 ): RandomCounts {
   const { mode, rcu } = parse(lines[0]!) as { mode?: Json; rcu?: Json };
-  const run = new Run(mode === "alloc", options.rcu ?? rcu === true, options.validateEvery ?? 100, differences);
+  const run = new Run(
+    mode === "alloc",
+    options.rcu ?? rcu === true,
+    options.validateEvery ?? 100,
+    differences,
+  );
   for (let i = 1; i < lines.length; i++) {
     if (lines[i] !== "") run.line(i + 1, lines[i]!);
   }

@@ -38,7 +38,10 @@ export function replay(text: string, options: ReplayOptions = {}): ReplayResult 
   const name = caseName(header as Json[]);
   const large = largeIndex(lines);
   if (large !== undefined) return { ...refusal(`needs index ${large}, above 2^53-1`, format), name };
-  return { ...result(format, { ...NOTHING, ...replaySuite(lines, differences, options) }, differences), name };
+  return {
+    ...result(format, { ...NOTHING, ...replaySuite(lines, differences, options) }, differences),
+    name,
+  };
 }
 
 function result(

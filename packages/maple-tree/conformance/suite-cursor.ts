@@ -1,8 +1,7 @@
 /* The calls of the advanced API: `mas_*`, and what the C tests did to the fields of a state. */
 import type { CursorStatus, MapleCursor } from "@faultline/maple-tree";
-import type { Outcome } from "./suite.ts";
 import { errnoOf, type SuiteCursor, type SuiteState } from "./suite-state.ts";
-import { indexOf, type Json, jsonOf, type Line } from "./trace.ts";
+import { indexOf, type Json, jsonOf, type Line, type Outcome } from "./trace.ts";
 
 /** Runs one line on cursor `args[0]`. */
 export function cursorOperation(state: SuiteState, line: Line, args: Json[]): Outcome {
@@ -37,7 +36,8 @@ function call(
 ): [Json | undefined, ...Json[]] {
   const { cursor } = suite;
   const step = STEPS[String(op)];
-  if (step !== undefined) return [state.entries.entry(step(cursor, args[1] === undefined ? 0 : indexOf(args[1])))];
+  if (step !== undefined)
+    return [state.entries.entry(step(cursor, args[1] === undefined ? 0 : indexOf(args[1])))];
   switch (op) {
     case "mas_reset":
       cursor.reset();
@@ -161,10 +161,9 @@ function gaps(
         wrapped = found.wrapped;
         out = [jsonOf(found.index), jsonOf(found.next)];
       });
-      return [wrapped ? 1 : errno, out];
+      return errno < 0 ? [errno] : [wrapped ? 1 : errno, out];
     }
     default:
       throw new Error(`unknown operation ${JSON.stringify(op)}`);
   }
 }
-

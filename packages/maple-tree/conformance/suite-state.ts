@@ -23,6 +23,7 @@ export interface SuiteCursor {
 export class SuiteState {
   readonly entries: Entries = new Entries();
   readonly #arena: Arena = Arena.create({ bytes: 1 << 20, bytesMax: 2 ** 31 });
+  readonly #flags = new Map<number, number>();
   readonly #trees = new Map<number, SharedMapleTree>();
   readonly #cursors = new Map<number, SuiteCursor>();
   readonly #injects: boolean;
@@ -39,11 +40,29 @@ export class SuiteState {
 
   /** Makes tree `t` anew, empty. */
   makeTree(t: number, flags: number): SharedMapleTree {
+    this.#flags.set(t, flags);
     const rcu = this.#options.rcu ?? (flags & FLAG_RCU) !== 0;
     const tree = SharedMapleTree.create(this.#arena, { gaps: (flags & FLAG_GAPS) !== 0, rcu, lock: "none" });
     return this.putTree(t, tree);
   }
 
+  /** Copies tree `t` to tree `to`, which has to be empty and of the same flags. @returns the errno */
+  duplicate(t: number, to: number): number {
+    const target = this.#trees.get(to);
+    if (target !== undefined && (!target.isEmpty || this.#flags.get(t) !== this.#flags.get(to))) {
+      return ERRNO.EINVAL;
+    }
+    this.#flags.set(to, this.#flags.get(t) ?? 0);
+    return errnoOf(() => this.putTree(to, this.tree(t).clone()));
+  }
+
+  setRcu(t: number, on: boolean): void {
+    const flags = this.#flags.get(t) ?? 0;
+    this.#flags.set(t, on ? flags | FLAG_RCU : flags & ~FLAG_RCU);
+    this.tree(t).rcuMode = this.#options.rcu ?? on;
+  }
+
+  /** Makes `tree` number `t`. */
   putTree(t: number, tree: SharedMapleTree): SharedMapleTree {
     tree.onAllocate = (nodes) => this.#mayAllocate(nodes);
     this.#trees.set(t, tree);

@@ -1,8 +1,7 @@
 /* The calls of the normal API: `mt_*` and `mtree_*`. */
 import { MAX_INDEX, type SharedMapleTree } from "@faultline/maple-tree";
-import type { Outcome } from "./suite.ts";
 import { errnoOf, type SuiteState } from "./suite-state.ts";
-import { indexOf, type Json, jsonOf, type Line } from "./trace.ts";
+import { indexOf, type Json, jsonOf, type Line, type Outcome } from "./trace.ts";
 
 /** Runs one line on tree `args[0]`. */
 export function treeOperation(state: SuiteState, line: Line, args: Json[]): Outcome {
@@ -17,7 +16,7 @@ export function treeOperation(state: SuiteState, line: Line, args: Json[]): Outc
     stores(state, tree, line[0], args) ??
     reads(state, tree, line[0], args) ??
     searches(state, tree, line[0], args) ??
-    whole(state, tree, line[0], args)
+    whole(state, t, line[0], args)
   );
 }
 
@@ -81,7 +80,10 @@ function searches(state: SuiteState, tree: SharedMapleTree, op: Json | undefined
       const request = { size: indexOf(args[2]), min: indexOf(args[3]), max: indexOf(args[4]) };
       let start = 0;
       const errno = errnoOf(() => {
-        start = op === "mtree_alloc_range" ? tree.allocate(handle(), request) : tree.allocateReverse(handle(), request);
+        start =
+          op === "mtree_alloc_range"
+            ? tree.allocate(handle(), request)
+            : tree.allocateReverse(handle(), request);
       });
       return [errno, errno === 0 ? [jsonOf(start)] : []];
     }
@@ -94,18 +96,19 @@ function searches(state: SuiteState, tree: SharedMapleTree, op: Json | undefined
         wrapped = found.wrapped;
         out = [jsonOf(found.index), jsonOf(found.next)];
       });
-      return [wrapped ? 1 : errno, out];
+      return errno < 0 ? [errno] : [wrapped ? 1 : errno, out];
     }
     default:
       return undefined;
   }
 }
 
-function whole(state: SuiteState, tree: SharedMapleTree, op: Json | undefined, args: Json[]): Outcome {
+function whole(state: SuiteState, t: number, op: Json | undefined, args: Json[]): Outcome {
+  const tree = state.tree(t);
   switch (op) {
     case "mtree_dup":
     case "__mt_dup":
-      return [errnoOf(() => state.putTree(Number(args[1]), tree.clone()))];
+      return [state.duplicate(t, Number(args[1]))];
     case "mtree_destroy":
     case "__mt_destroy":
       tree.clear();
@@ -118,7 +121,7 @@ function whole(state: SuiteState, tree: SharedMapleTree, op: Json | undefined, a
       return undefined;
     case "mt_set_in_rcu":
     case "mt_clear_in_rcu":
-      tree.rcuMode = op === "mt_set_in_rcu";
+      state.setRcu(t, op === "mt_set_in_rcu");
       return undefined;
     default:
       throw new Error(`unknown operation ${JSON.stringify(op)}`);

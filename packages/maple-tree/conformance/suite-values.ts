@@ -8,8 +8,14 @@ import type { Json } from "./trace.ts";
 
 /** Both directions. */
 export class Entries {
-  readonly #handles = new Map<Json, number>([[null, 0], ["zero", ZERO_ENTRY]]);
-  readonly #entries = new Map<number, Json>([[0, null], [ZERO_ENTRY, "zero"]]);
+  readonly #handles = new Map<Json, number>([
+    [null, 0],
+    ["zero", ZERO_ENTRY],
+  ]);
+  readonly #entries = new Map<number, Json>([
+    [0, null],
+    [ZERO_ENTRY, "zero"],
+  ]);
 
   /** Handle of a recorded entry. */
   handle(entry: Json | undefined): number {

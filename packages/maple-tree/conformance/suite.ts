@@ -5,16 +5,21 @@
 import { cursorOperation } from "./suite-cursor.ts";
 import { SuiteState } from "./suite-state.ts";
 import { treeOperation } from "./suite-tree.ts";
-import { differs, type Differences, type Json, type Line, parse, type ReplayOptions } from "./trace.ts";
+import {
+  type Differences,
+  differs,
+  type Json,
+  type Line,
+  type Outcome,
+  parse,
+  type ReplayOptions,
+} from "./trace.ts";
 
 /** What a replay of this format counts. */
 export interface SuiteCounts {
   operations: number;
   validations: number;
 }
-
-/** Result, state after and further results of one call, as far as the line records them. */
-export type Outcome = Json[] | undefined;
 
 /** Replays all lines of a case. */
 export function replaySuite(
@@ -25,23 +30,30 @@ export function replaySuite(
   const state = new SuiteState(mayFail(lines), options);
   const every = options.validateEvery ?? 100;
   const counts: SuiteCounts = { operations: 0, validations: 0 };
-  lines.forEach((text, n) => {
-    if (text === "") return;
+  for (const [n, text] of lines.entries()) {
+    if (text === "") continue;
     const fail = (message: string): void => differences.add(n + 1, text, message);
-    const line = parse(text);
-    if (!Array.isArray(line)) return fail("not a JSON array");
     counts.operations++;
     try {
-      const message = compare(line, run(state, line));
-      if (message !== undefined) fail(message);
-      if (line[0] !== "mt_validate" && counts.operations % every !== 0) return;
+      const line = parse(text);
+      replayLine(state, line, fail);
+      const validates = Array.isArray(line) && line[0] === "mt_validate";
+      if (!validates && counts.operations % every !== 0) continue;
       counts.validations++;
       for (const violation of state.validate()) fail(violation);
     } catch (error) {
       fail(`threw ${String(error)}`);
     }
-  });
+  }
   return counts;
+}
+
+function replayLine(state: SuiteState, line: Json | undefined, fail: (message: string) => void): void {
+  if (!Array.isArray(line)) return fail("not a JSON array");
+  const outcome = run(state, line);
+  if (outcome === undefined) return;
+  const message = differs(outcome, line.slice(2, 2 + outcome.length));
+  if (message !== undefined) fail(message);
 }
 
 /** Allocation failures are acted out only where one was recorded: elsewhere they left no trace. */
@@ -68,8 +80,4 @@ function run(state: SuiteState, line: Line): Outcome {
   const outcome = cursors ? cursorOperation(state, line, args) : treeOperation(state, line, args);
   state.nowait = false;
   return outcome;
-}
-
-function compare(line: Line, outcome: Outcome): string | undefined {
-  return outcome === undefined ? undefined : differs(outcome, line.slice(2, 2 + outcome.length));
 }

@@ -23,6 +23,9 @@ export interface ReplayOptions {
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 export type Line = Json[];
 
+/** Result, state after and further results of one call, as far as they can be compared. */
+export type Outcome = Json[] | undefined;
+
 const DIFFERENCES_SHOWN = 10;
 
 /** The first differences, and how many there are. */
@@ -67,4 +70,3 @@ export function differs(got: Json[], recorded: (Json | undefined)[]): string | u
   const [ours, theirs] = [JSON.stringify(got), JSON.stringify(recorded).replace(top, '"max"')];
   return ours === theirs ? undefined : `got ${ours}, recorded ${theirs}`;
 }
-

@@ -4,9 +4,19 @@
  * Source: Linux lib/maple_tree.c, mtree_alloc_range(), mtree_alloc_rrange(), mas_alloc_cyclic().
  */
 import type { TreeCore } from "./core.ts";
-import { MapleError } from "./errors.ts";
+import { checkIndex, MapleError } from "./errors.ts";
 import { searchGap } from "./gap.ts";
 import { MAX_INDEX } from "./geometry.ts";
+
+/** A request for free indices. */
+export interface GapRequest {
+  /** Indices wanted, integer `>= 1`. */
+  readonly size: number;
+  /** Lowest first index; default 0. */
+  readonly min?: number;
+  /** Highest last index; default {@link MAX_INDEX}. */
+  readonly max?: number;
+}
 
 /** What a cyclic allocation gave. */
 export interface CyclicAllocation {
@@ -28,26 +38,36 @@ export interface CyclicRequest {
   readonly next: number;
 }
 
-/** Finds the index of a cyclic allocation. Lock held. @throws MapleError `EBUSY`, `EINVAL` */
-export function findCyclic(core: TreeCore, min: number, max: number, next: number): CyclicAllocation {
-  if (!core.gaps) throw new MapleError("EINVAL", "allocateCyclic: the tree was made without gaps");
-  const low = Math.max(min, next);
-  let index = low > max ? -1 : searchGap(core, low, max, 1, false);
-  let wrapped = false;
-  if (index >= 0 && core.wrapped) {
-    wrapped = true;
-    core.wrapped = false;
-  }
-  if (index < 0 && low > min && min <= max) {
-    index = searchGap(core, min, max, 1, false);
-    wrapped = true;
-  }
-  if (index < 0) {
-    const invalid = min > max;
-    throw new MapleError(
-      invalid ? "EINVAL" : "EBUSY",
-      `allocateCyclic: ${invalid ? `max ${max} is below min ${min}` : `no free index in ${min}..${max}`}`,
-    );
-  }
+/** What a cyclic allocation gave, once `index` has been stored to; remembers that the last index was given out. */
+export function cyclicResult(core: TreeCore, index: number, wrapped: boolean): CyclicAllocation {
+  if (index === MAX_INDEX) core.wrapped = true;
   return { index, next: index === MAX_INDEX ? 0 : index + 1, wrapped };
+}
+
+/** Why there is no index to allocate. */
+export function cyclicRefusal(code: "EBUSY" | "EINVAL", min: number, max: number): MapleError {
+  const why =
+    code === "EBUSY" ? `no free index in ${min}..${max}` : `no gaps, or max ${max} below min ${min}`;
+  return new MapleError(code, `allocateCyclic: ${why}`);
+}
+
+/** Finds `size` free indices, the lowest or with `fromTop` the highest. Lock held. @throws MapleError `EBUSY`, `EINVAL` */
+export function findFree(core: TreeCore, call: string, request: GapRequest, fromTop: boolean): number {
+  const { size, min = 0, max = MAX_INDEX } = request;
+  checkGapRequest(call, core.gaps, min, max, size);
+  const found = searchGap(core, min, max, size, fromTop);
+  if (found < 0) throw new MapleError("EBUSY", `${call}: no ${size} free indices in ${min}..${max}`);
+  return found;
+}
+
+/** @throws MapleError `EINVAL` naming what is wrong with the request for a gap */
+function checkGapRequest(call: string, gaps: boolean, min: number, max: number, size: number): void {
+  checkIndex(`${call}: min`, min);
+  checkIndex(`${call}: max`, max);
+  checkIndex(`${call}: size`, size);
+  if (!gaps) throw new MapleError("EINVAL", `${call}: the tree was made without gaps`);
+  if (max < min) throw new MapleError("EINVAL", `${call}: max ${max} is below min ${min}`);
+  if (size === 0 || max - min < size - 1) {
+    throw new MapleError("EINVAL", `${call}: size ${size} does not fit ${min}..${max}`);
+  }
 }

@@ -15,20 +15,22 @@
  *   pause       the caller let go; find goes on at last+1           as start               as start
  *   overflow    the upper limit was reached                         on, if the limit grew  the entry stood on, first
  *   underflow   the lower limit was reached                         the entry stood on     on, if the limit fell
+ *               (find returns the entry stood on in both; findRev goes on from it in both)
  *   error       a gap search or store failed, errno in `error`      nothing until reset    nothing until reset
  *
  * Source: Linux lib/maple_tree.c, mas_walk(), mas_next_setup(), mas_next_slot(), mas_prev_setup(),
  * mas_prev_slot(), mas_find_setup(), mas_find_rev_setup(), mas_erase(), mas_empty_area().
  */
-import { type CyclicAllocation, type CyclicRequest, findCyclic } from "./allocate.ts";
+import { type CyclicAllocation, type CyclicRequest, cyclicRefusal, cyclicResult } from "./allocate.ts";
 import type { TreeCore } from "./core.ts";
 import { checkIndex, checkRange, MapleError } from "./errors.ts";
 import { searchGap } from "./gap.ts";
-import { MAX_INDEX, MAX_NODE_ENTRY, NODE_ENTRY } from "./geometry.ts";
+import { endsAtRoot } from "./gap-refusal.ts";
+import { MAX_INDEX, MAX_NODE_ENTRY } from "./geometry.ts";
 import * as L from "./layout.ts";
 import { Reservation, takeNodes, withNodes } from "./reservation.ts";
 import { newPlace, type Place, stepTo, walkTo } from "./walk.ts";
-import { finishBulk, nodesFor, plan, write } from "./write.ts";
+import { finishBulk, plan, plannedNodes, write } from "./write.ts";
 import type { WriteState } from "./write-state.ts";
 
 /** A slot of a node, and the range of that node. */
@@ -207,10 +209,8 @@ export class MapleCursor {
     checkRange("reserve", this.index, this.last);
     const core = this.#core;
     const type = plan(this.#writer, this.index, this.last, entry);
-    // Without a node, storing nothing or at [0,0] alone builds none.
-    const none = type === "store_root" && (entry === 0 || (this.last === 0 && entry < NODE_ENTRY));
     try {
-      const nodes = takeNodes(core, none ? 0 : nodesFor(this.#writer, type));
+      const nodes = takeNodes(core, plannedNodes(this.#writer, type));
       this.#stand();
       this.#span = type === "spanning_store" ? spanOf(this.#writer) : undefined;
       if (entry === 0 && core.rootWord > 0 && this.#span === undefined) {
@@ -262,10 +262,22 @@ export class MapleCursor {
    */
   allocateCyclic(entry: number, { min = 0, max = MAX_INDEX, next }: CyclicRequest): CyclicAllocation {
     checkEntry("allocateCyclic: entry", entry);
-    const found = findCyclic(this.#core, min, max, next);
-    this.set(found.index);
+    const low = Math.max(min, next);
+    let wrapped = false;
+    let refused = this.emptyArea(low, max, 1);
+    if (refused === 0 && this.#core.wrapped) {
+      this.#core.wrapped = false;
+      wrapped = true;
+    }
+    if (refused !== 0 && low > min) {
+      this.reset();
+      refused = this.emptyArea(min, max, 1);
+      wrapped = refused === 0;
+    }
+    if (refused !== 0) throw cyclicRefusal(refused === Errno.EBUSY ? "EBUSY" : "EINVAL", min, max);
+    const { index } = this;
     this.#store(entry);
-    return found;
+    return cyclicResult(this.#core, index, wrapped);
   }
 
   /** The leaf range and slot of `index`, for those who compare layouts; `undefined` if there is no node. */
@@ -280,7 +292,7 @@ export class MapleCursor {
   #stand(): void {
     const root = this.#core.rootWord;
     if (root > 0) this.status = "active";
-    else this.status = root !== 0 && this.index === 0 ? "root" : "none";
+    else this.status = root === 0 ? "none" : "root";
   }
 
   #store(entry: number): number {
@@ -297,7 +309,7 @@ export class MapleCursor {
         this.error = Errno.ENOMEM;
         this.#placed = false;
         const type = plan(this.#writer, this.index, this.last, entry);
-        this.#wanted = nodesFor(this.#writer, type);
+        this.#wanted = plannedNodes(this.#writer, type);
       }
       throw error;
     }
@@ -311,6 +323,7 @@ export class MapleCursor {
    * @throws MapleError `ENOMEM` with the tree unchanged. Locking: write lock held by the caller
    */
   erase(): number {
+    if (this.#core.rootWord <= 0) return this.#eraseRoot();
     const entry = this.walk();
     if (entry === 0) return 0;
     this.#store(0);
@@ -332,6 +345,17 @@ export class MapleCursor {
     return this.#emptyArea("emptyAreaRev", min, max, size, true);
   }
 
+  /** There is no node: only the entry at [0,0] can be erased, and the request stays as it is. */
+  #eraseRoot(): number {
+    const entry = this.index === 0 ? 0 - this.#core.rootWord : 0;
+    this.reset();
+    this.#stand();
+    if (entry === 0) return 0;
+    this.last = 0;
+    this.#store(0);
+    return entry;
+  }
+
   #emptyArea(call: string, min: number, max: number, size: number, fromTop: boolean): number {
     checkIndex(`${call}: min`, min);
     checkIndex(`${call}: max`, max);
@@ -339,6 +363,7 @@ export class MapleCursor {
     const core = this.#core;
     if (min > max || size === 0 || max - min < size - 1 || !core.gaps) return Errno.EINVAL;
     const root = core.rootWord;
+    const fresh = this.status === "start";
     // Called again without reset, the search goes on behind the area it found.
     let low = min;
     let high = max;
@@ -349,10 +374,7 @@ export class MapleCursor {
     if (root <= 0) this.status = root === 0 ? "none" : "root";
     if (start < 0) {
       if (root > 0) {
-        this.index = min;
-        this.last = max;
-        this.status = "error";
-        this.error = Errno.EBUSY;
+        this.#refuse(min, max, fromTop && fresh && endsAtRoot(core, min, max, size));
       }
       return Errno.EBUSY;
     }
@@ -360,6 +382,15 @@ export class MapleCursor {
     this.last = start + size - 1;
     if (root > 0) this.status = "active";
     return 0;
+  }
+
+  /** No gap in `[min, max]`: an error, or for some searches from the top the root's first slot. */
+  #refuse(min: number, max: number, atRoot: boolean): void {
+    this.index = min;
+    this.last = max;
+    this.status = atRoot ? "active" : "error";
+    this.error = atRoot ? 0 : Errno.EBUSY;
+    this.#span = atRoot ? { min: 0, max: MAX_INDEX, slot: 0 } : undefined;
   }
 
   // A property of its own, since the compiler would not believe that a walk can change the status.
@@ -379,7 +410,6 @@ export class MapleCursor {
 
   /** `root` is the root word before the write. */
   #wrote(old: number, root: number, entry: number): number {
-    const asked = this.index;
     this.index = this.#writer.first;
     this.last = this.#writer.last;
     this.#placed = false;
@@ -387,7 +417,7 @@ export class MapleCursor {
     // Nothing stored where there is no node: the kernel leaves the status which the walk to it found.
     if (this.#core.rootWord > 0) this.status = "active";
     else if (root > 0 || entry !== 0) this.status = "start";
-    else this.status = root !== 0 && asked === 0 ? "root" : "none";
+    else this.status = root === 0 ? "none" : "root";
     return old;
   }
 
@@ -597,9 +627,9 @@ export class MapleCursor {
           this.status = "underflow";
           return 0;
         }
-        const entry = this.#walk();
-        if (entry !== 0) return entry;
-        break;
+        // Unlike find, it does not come back to the entry that it stands on.
+        this.status = "active";
+        return undefined;
       }
       case "error":
         return 0;
@@ -640,17 +670,5 @@ function spans(w: WriteState, max: number): boolean {
 export function checkEntry(what: string, entry: number): void {
   if (!Number.isInteger(entry) || entry < 0 || entry > MAX_NODE_ENTRY) {
     throw new RangeError(`${what} must be an integer in 0..${MAX_NODE_ENTRY}, got ${String(entry)}`);
-  }
-}
-
-/** @throws MapleError `EINVAL` naming what is wrong with the request for a gap */
-export function checkGapRequest(call: string, gaps: boolean, min: number, max: number, size: number): void {
-  checkIndex(`${call}: min`, min);
-  checkIndex(`${call}: max`, max);
-  checkIndex(`${call}: size`, size);
-  if (!gaps) throw new MapleError("EINVAL", `${call}: the tree was made without gaps`);
-  if (max < min) throw new MapleError("EINVAL", `${call}: max ${max} is below min ${min}`);
-  if (size === 0 || max - min < size - 1) {
-    throw new MapleError("EINVAL", `${call}: size ${size} does not fit ${min}..${max}`);
   }
 }

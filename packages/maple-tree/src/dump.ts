@@ -3,13 +3,20 @@
  * of a tree that nobody changes.
  */
 import type { TreeCore } from "./core.ts";
+import { dotOf } from "./dump-dot.ts";
 import { nodeGap } from "./gap.ts";
 import { MAX_INDEX } from "./geometry.ts";
 import * as L from "./layout.ts";
 import { endOf } from "./path.ts";
+import { structureOf } from "./structure.ts";
 
 /** How {@link dump} prints. */
 export interface DumpOptions {
+  /**
+   * `text`: a line for each node and range; `json`: the {@link TreeStructure}; `dot`: a graph for Graphviz. Default
+   * `text`. JSON has nodes by their word, and indices and entries as numbers, whatever the other options say.
+   */
+  readonly format?: "text" | "json" | "dot";
   /** Print each node's word in the arena; default true. Without, the text depends on the contents only. */
   readonly addresses?: boolean;
   /** Indices in base 10 or 16; default 10. */
@@ -29,6 +36,18 @@ const TYPE_NAMES = ["", "leaf", "range", "arange"];
  * the gaps, `| end largest|`, then slot/pivot pairs.
  */
 export function dump(core: TreeCore, options: DumpOptions = {}): string {
+  const { format = "text" } = options;
+  if (format === "json") return JSON.stringify(structureOf(core), undefined, 2);
+  if (format === "dot") {
+    const name = (node: number): string => nodeText(node, options).trim();
+    return dotOf(structureOf(core), (entry) => entryText(entry, options), name);
+  }
+  if (format !== "text")
+    throw new RangeError(`dump: format must be text, json or dot, got ${String(format)}`);
+  return dumpText(core, options);
+}
+
+function dumpText(core: TreeCore, options: DumpOptions): string {
   const root = core.rootWord;
   const lines = [
     `maple tree: height ${core.height}, nodes ${core.nodeCount}, ${core.gaps ? "gaps" : "plain"}${core.rcu ? ", rcu" : ""}`,

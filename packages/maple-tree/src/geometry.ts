@@ -16,7 +16,7 @@ export const MAX_NODE_ENTRY: number = 2 ** 31 - 1;
  * "Reserved, but empty": occupies its range, so that nothing is inserted or allocated there, while `load` and
  * `find` say that nothing is stored. Cursors return it. Source: XA_ZERO_ENTRY.
  */
-export const ZERO_ENTRY: number = NODE_ENTRY;
+export const ZERO_ENTRY: number = 2 ** 30;
 
 /**
  * Fan-out of the three kinds of node, in slots.

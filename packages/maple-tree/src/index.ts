@@ -1,13 +1,25 @@
-export type { CyclicAllocation, CyclicRequest } from "./allocate.ts";
+export type { CyclicAllocation, CyclicRequest, GapRequest } from "./allocate.ts";
 export type { LockMode, TreeOptions } from "./core.ts";
 export { type CursorStatus, Errno, MapleCursor } from "./cursor.ts";
 export type { DumpOptions } from "./dump.ts";
 export { MapleError, type MapleErrorCode } from "./errors.ts";
 export type { GapChange, SlotRef, StepEvent, WriteEvent, WriteType } from "./events.ts";
-export { type Geometry, KERNEL_GEOMETRY, MAX_ENTRY, MAX_INDEX, MAX_NODE_ENTRY, NODE_ENTRY, TEACHING_GEOMETRY, ZERO_ENTRY } from "./geometry.ts";
+export {
+  type Geometry,
+  KERNEL_GEOMETRY,
+  MAX_ENTRY,
+  MAX_INDEX,
+  MAX_NODE_ENTRY,
+  NODE_ENTRY,
+  TEACHING_GEOMETRY,
+  ZERO_ENTRY,
+} from "./geometry.ts";
 export { LocalCursor } from "./local-cursor.ts";
 export { MapleTree, type MapleTreeOptions, type StoredRange, type ValueRange } from "./local-tree.ts";
-export type { Range } from "./ranges.ts";
+export type { IndexRange, Range } from "./ranges.ts";
 export type { Reservation } from "./reservation.ts";
-export { type GapRequest, SharedMapleTree, type SharedMapleTreeHandle } from "./shared-tree.ts";
+export { SharedMapleTree, type SharedMapleTreeHandle } from "./shared-tree.ts";
+export type { NodeStructure, SlotStructure, TreeStructure } from "./structure.ts";
+export type { TreeJSON } from "./tree-json.ts";
 export type { Violation } from "./validate.ts";
+export { ZERO } from "./value-table.ts";

@@ -1,4 +1,6 @@
+import type { CyclicAllocation, CyclicRequest } from "./allocate.ts";
 import type { CursorStatus, MapleCursor } from "./cursor.ts";
+import type { Reservation } from "./reservation.ts";
 import type { ValueTable } from "./value-table.ts";
 
 /**
@@ -101,9 +103,34 @@ export class LocalCursor<V> {
     }
   }
 
+  /**
+   * Takes the nodes that a store of `value` over `[index, last]` can need, so that it cannot fail later. Nothing
+   * may be written to the tree before the commit. @throws MapleError `ENOMEM`, with the cursor reset
+   */
+  reserve(value: V | undefined): Reservation {
+    const handle = value === undefined ? 0 : this.#table.add(value);
+    try {
+      return this.#cursor.reserve(handle);
+    } catch (error) {
+      if (handle !== 0) this.#table.drop(handle);
+      throw error;
+    }
+  }
+
   /** Erases the whole range that `index` lies in. @returns the value that was there */
   erase(): V | undefined {
     return this.#value(this.#cursor.erase());
+  }
+
+  /** Stores `value` at the first free index from `next` on, or failing that from `min`. @throws MapleError */
+  allocateCyclic(value: V, request: CyclicRequest): CyclicAllocation {
+    const handle = this.#table.add(value);
+    try {
+      return this.#cursor.allocateCyclic(handle, request);
+    } catch (error) {
+      this.#table.drop(handle);
+      throw error;
+    }
   }
 
   /** Finds the lowest free area. @returns 0 or an `Errno` */
@@ -117,6 +144,6 @@ export class LocalCursor<V> {
   }
 
   #value(handle: number): V | undefined {
-    return this.#table.values[handle];
+    return this.#table.value(handle);
   }
 }

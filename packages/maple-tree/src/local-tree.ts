@@ -1,14 +1,18 @@
 import { Arena } from "@faultline/arena";
+import { type CyclicAllocation, type CyclicRequest, findFree, type GapRequest } from "./allocate.ts";
+import { loadSorted } from "./bulk-load.ts";
+import { copyTree } from "./clone.ts";
 import { TreeCore, type TreeOptions } from "./core.ts";
-import { checkGapRequest, MapleCursor } from "./cursor.ts";
+import { MapleCursor } from "./cursor.ts";
 import { type DumpOptions, dump } from "./dump.ts";
 import { checkIndex, checkRange, MapleError } from "./errors.ts";
 import type { StepEvent, WriteEvent } from "./events.ts";
-import { searchGap, treeGap } from "./gap.ts";
-import { MAX_INDEX } from "./geometry.ts";
+import { type Explanation, explain } from "./explain.ts";
+import { treeGap } from "./gap.ts";
+import { MAX_INDEX, ZERO_ENTRY } from "./geometry.ts";
 import { LocalCursor } from "./local-cursor.ts";
-import { findFrom, findUpTo, type Range, rangesOf, readRange } from "./ranges.ts";
-import type { GapRequest } from "./shared-tree.ts";
+import { findFrom, findUpTo, gapsOf, type IndexRange, type Range, rangesOf, readRange } from "./ranges.ts";
+import type { TreeJSON } from "./tree-json.ts";
 import { type Violation, validate } from "./validate.ts";
 import { ValueTable } from "./value-table.ts";
 import { isEmpty, lookup } from "./walk.ts";
@@ -70,6 +74,28 @@ export class MapleTree<V> {
     return tree;
   }
 
+  /**
+   * A tree with the given ranges, which ascend: built from the leaves up, without a search for each.
+   *
+   * @throws MapleError `EINVAL` if a range begins before the one before it has ended. Cost: O(ranges)
+   */
+  static fromSorted<V>(ranges: Iterable<StoredRange<V>>, options: MapleTreeOptions = {}): MapleTree<V> {
+    const tree = new MapleTree<V>(options);
+    loadSorted(tree.#writer, ranges, ({ value }) => tree.#table.append(value));
+    return tree;
+  }
+
+  /** A tree as {@link toJSON} has written it. @throws as {@link fromSorted} */
+  static fromJSON<V>(json: TreeJSON<V>, options: MapleTreeOptions = {}): MapleTree<V> {
+    const ranges = json.ranges.map(([first, last, value]) => ({ first, last, value }));
+    return MapleTree.fromSorted(ranges, { gaps: json.gaps, ...options });
+  }
+
+  /** What is stored, and whether gaps are kept; plain data if the values are. */
+  toJSON(): TreeJSON<V> {
+    return { gaps: this.core.gaps, ranges: [...this.entries()].map((r) => [r.first, r.last, r.value]) };
+  }
+
   /** Called after each write with what it did; default none. */
   get onWrite(): ((event: WriteEvent) => void) | undefined {
     return this.core.onWrite;
@@ -116,7 +142,8 @@ export class MapleTree<V> {
   /** Is anything stored at `index`? */
   has(index: number): boolean {
     checkIndex("has: index", index);
-    return lookup(this.core, index) !== 0;
+    const entry = lookup(this.core, index);
+    return entry !== 0 && entry !== ZERO_ENTRY;
   }
 
   /** The range that `index` lies in, stored or empty. */
@@ -201,11 +228,43 @@ export class MapleTree<V> {
     return this.#findGap("findGapReverse", request, true);
   }
 
-  #findGap(call: string, { size, min = 0, max = MAX_INDEX }: GapRequest, fromTop: boolean): number {
-    checkGapRequest(call, this.core.gaps, min, max, size);
-    const found = searchGap(this.core, min, max, size, fromTop);
-    if (found < 0) throw new MapleError("EBUSY", `${call}: no ${size} free indices in ${min}..${max}`);
-    return found;
+  #findGap(call: string, request: GapRequest, fromTop: boolean): number {
+    return findFree(this.core, call, request, fromTop);
+  }
+
+  /** Stores `value` over the lowest `size` free indices in `[min, max]`. @returns the first; throws as {@link findGap} */
+  allocate(value: V, request: GapRequest): number {
+    return this.#allocate("allocate", value, request, false);
+  }
+
+  /** As {@link allocate}, but the highest. */
+  allocateReverse(value: V, request: GapRequest): number {
+    return this.#allocate("allocateReverse", value, request, true);
+  }
+
+  #allocate(call: string, value: V, request: GapRequest, fromTop: boolean): number {
+    if (value === undefined)
+      throw new MapleError("EINVAL", `${call}: undefined would leave the indices free`);
+    const first = this.#findGap(call, request, fromTop);
+    this.#store(first, first + request.size - 1, value);
+    return first;
+  }
+
+  /** Stores `value` at the first free index from `next` to `max`, or failing that from `min`. @throws MapleError `EBUSY`, `EINVAL` */
+  allocateCyclic(value: V, request: CyclicRequest): CyclicAllocation {
+    if (value === undefined) {
+      throw new MapleError("EINVAL", "allocateCyclic: undefined would leave the index free");
+    }
+    return this.cursor().allocateCyclic(value, request);
+  }
+
+  /** A tree with the same ranges and values, copied node by node, in the same arena. @throws MapleError `ENOMEM` */
+  clone(): MapleTree<V> {
+    const { geometry, gaps, rcu } = this.core;
+    const copy = new MapleTree<V>({ geometry, gaps, rcu, arena: this.arena });
+    copyTree(this.core, copy.core);
+    copy.#table.copyFrom(this.#table);
+    return copy;
   }
 
   /** Largest run of free indices, from the gaps at the root. */
@@ -231,6 +290,18 @@ export class MapleTree<V> {
     return rangesOf(this.core, first, last, true, (range) => this.#valueRange(range));
   }
 
+  /** The empty ranges that touch `[first, last]`, in order. */
+  gaps(first = 0, last: number = MAX_INDEX): IterableIterator<IndexRange> {
+    checkRange("gaps", first, last);
+    return gapsOf(this.core, first, last);
+  }
+
+  /** How {@link setRange} would carry out a store of a value, or with `undefined` of nothing, without doing it. */
+  explain(first: number, last: number, value: V | undefined): Explanation {
+    checkRange("explain", first, last);
+    return explain(this.#writer, first, last, value === undefined ? 0 : 1);
+  }
+
   /** All stored ranges. */
   [Symbol.iterator](): IterableIterator<StoredRange<V>> {
     return this.entries();
@@ -254,16 +325,16 @@ export class MapleTree<V> {
     throw new Error(`maple tree is not valid:\n${list.join("\n")}\n${this.dump()}`);
   }
 
-  /** The tree as text; values are printed with `String`. */
+  /** The tree as text, JSON or DOT; values are printed with `String`. */
   dump(options: DumpOptions = {}): string {
-    return dump(this.core, { entry: (handle) => String(this.#table.values[handle]), ...options });
+    return dump(this.core, { entry: (handle) => String(this.#table.value(handle)), ...options });
   }
 
   #store(first: number, last: number, value: V | undefined): V | undefined {
     const table = this.#table;
     const handle = value === undefined ? 0 : table.add(value);
     try {
-      return table.values[write(this.#writer, first, last, handle)];
+      return table.value(write(this.#writer, first, last, handle));
     } catch (error) {
       if (handle !== 0) table.drop(handle);
       throw error;
@@ -275,6 +346,6 @@ export class MapleTree<V> {
   }
 
   #valueRange({ first, last, entry }: Range): ValueRange<V> {
-    return { first, last, value: this.#table.values[entry] };
+    return { first, last, value: this.#table.value(entry) };
   }
 }

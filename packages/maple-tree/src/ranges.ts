@@ -72,6 +72,19 @@ export function* rangesOf<R>(
   }
 }
 
+/** Indices `first..last`, both inclusive. */
+export interface IndexRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** Iterates over the empty ranges only; as {@link rangesOf}. */
+export function* gapsOf(core: TreeCore, from: number, to: number): IterableIterator<IndexRange> {
+  for (const { first, last, entry } of rangesOf(core, from, to, true, (range) => range)) {
+    if (entry === 0) yield { first, last };
+  }
+}
+
 /**
  * Copies the ranges from `from` to the end of their leaf, or to `last`; `place` is left on the last one.
  *

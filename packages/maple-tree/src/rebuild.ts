@@ -21,7 +21,7 @@ import { editedLeaf } from "./leaf-store.ts";
 import { endOf } from "./path.ts";
 import { replaceTop } from "./replace.ts";
 import { scan } from "./walk.ts";
-import type { WriteState } from "./write-state.ts";
+import { announce, type WriteState } from "./write-state.ts";
 
 /** The leaf would keep too few slots: it shares with its neighbour. Nodes have been reserved. */
 export function rebalance(w: WriteState): void {
@@ -31,6 +31,28 @@ export function rebalance(w: WriteState): void {
   items.count = 0;
   editedLeaf(w, items);
   takeNeighbour(w, leafLevel);
+  rebuild(w, core.height);
+}
+
+/**
+ * Lets the last leaf share with its neighbour if ascending stores have left it nearly empty. Source:
+ * mas_destroy_rebalance()
+ */
+export function topUpLastLeaf(w: WriteState): void {
+  const { core, items, left, right } = w;
+  if (core.rootWord <= 0) return;
+  left.walk(core, MAX_INDEX);
+  const level = left.leafLevel;
+  const leaf = left.node[level]!;
+  const end = endOf(core.i32, leaf);
+  if (level === 0 || end + 1 >= core.minSlotsOf(L.NodeType.Leaf) - 1) return;
+  w.first = w.requestedFirst = left.min[level]!;
+  w.last = w.requestedLast = MAX_INDEX;
+  announce(w, "rebalance", 2 * (level + 1) - 1);
+  right.copyFrom(left, level);
+  items.count = 0;
+  items.append(core, leaf, 0, end);
+  takeNeighbour(w, level);
   rebuild(w, core.height);
 }
 

@@ -11,16 +11,19 @@ import { announce, type WriteState } from "./write-state.ts";
 /** The root word holds nothing, or the entry at [0,0]. */
 export function storeRoot(w: WriteState, root: number): void {
   const { core } = w;
+  announce(w, "store_root", rootNodes(w));
   if (w.entry === 0) {
-    announce(w, "store_root", 0);
     if (w.first === 0 && root !== 0) core.publish(0, 0, 0);
   } else if (w.last === 0 && w.entry < NODE_ENTRY) {
-    announce(w, "store_root", 0);
     core.publish(0, 0, -w.entry);
   } else {
-    announce(w, "store_root", 1);
     expandRoot(w, 0 - root);
   }
+}
+
+/** Nodes that a store can need where there is none. As in the kernel, what is stored beside [0,0] does not matter. */
+export function rootNodes(w: WriteState): number {
+  return w.last === 0 && w.entry < NODE_ENTRY ? 0 : 1;
 }
 
 /** Moves the root's entry, if any, into a new leaf together with the new one. */

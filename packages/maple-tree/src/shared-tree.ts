@@ -1,33 +1,26 @@
 import { Arena, type ArenaHandle } from "@faultline/arena";
-import { type CyclicAllocation, type CyclicRequest, findCyclic } from "./allocate.ts";
+import { type CyclicAllocation, type CyclicRequest, findFree, type GapRequest } from "./allocate.ts";
+import { loadSorted } from "./bulk-load.ts";
 import { copyTree } from "./clone.ts";
 import { TreeCore, type TreeOptions } from "./core.ts";
-import { checkEntry, checkGapRequest, MapleCursor } from "./cursor.ts";
+import { checkEntry, MapleCursor } from "./cursor.ts";
 import { type DumpOptions, dump } from "./dump.ts";
 import { checkIndex, checkRange, MapleError } from "./errors.ts";
-import type { StepEvent, WriteEvent, WriteType } from "./events.ts";
-import { searchGap, treeGap } from "./gap.ts";
+import type { StepEvent, WriteEvent } from "./events.ts";
+import { type Explanation, explain } from "./explain.ts";
+import { treeGap } from "./gap.ts";
 import { type Geometry, MAX_INDEX, ZERO_ENTRY } from "./geometry.ts";
-import { findFrom, findUpTo, type Range, rangesOf, readRange } from "./ranges.ts";
+import { findFrom, findUpTo, gapsOf, type IndexRange, type Range, rangesOf, readRange } from "./ranges.ts";
+import type { TreeJSON } from "./tree-json.ts";
 import { type Violation, validate } from "./validate.ts";
 import { isEmpty, lookup } from "./walk.ts";
-import { clear, plan, write } from "./write.ts";
+import { clear, write } from "./write.ts";
 import { WriteState } from "./write-state.ts";
 
 /** What another agent needs to open a tree; structured-cloneable. */
 export interface SharedMapleTreeHandle {
   readonly arena: ArenaHandle;
   readonly root: number;
-}
-
-/** A request for free indices. */
-export interface GapRequest {
-  /** Indices wanted, integer `>= 1`. */
-  readonly size: number;
-  /** Lowest first index; default 0. */
-  readonly min?: number;
-  /** Highest last index; default {@link MAX_INDEX}. */
-  readonly max?: number;
 }
 
 /**
@@ -62,6 +55,31 @@ export class SharedMapleTree {
    */
   static create(arena: Arena, options: TreeOptions = {}): SharedMapleTree {
     return new SharedMapleTree(TreeCore.create(arena, options));
+  }
+
+  /**
+   * A tree with the given ranges, which ascend: built from the leaves up, without a search for each.
+   *
+   * @throws MapleError `EINVAL` if a range begins before the one before it has ended; `ENOMEM`. Cost: O(ranges)
+   */
+  static fromSorted(arena: Arena, ranges: Iterable<Range>, options: TreeOptions = {}): SharedMapleTree {
+    const tree = SharedMapleTree.create(arena, options);
+    loadSorted(tree.#writer, ranges, (range) => {
+      checkEntry("fromSorted: entry", range.entry);
+      return range.entry;
+    });
+    return tree;
+  }
+
+  /** A tree as {@link toJSON} has written it. @throws as {@link fromSorted} */
+  static fromJSON(arena: Arena, json: TreeJSON<number>, options: TreeOptions = {}): SharedMapleTree {
+    const ranges = json.ranges.map(([first, last, entry]) => ({ first, last, entry }));
+    return SharedMapleTree.fromSorted(arena, ranges, { gaps: json.gaps, ...options });
+  }
+
+  /** What is stored, and whether gaps are kept, as plain data. */
+  toJSON(): TreeJSON<number> {
+    return { gaps: this.core.gaps, ranges: [...this.entries()].map((r) => [r.first, r.last, r.entry]) };
   }
 
   /** Opens a tree of this arena by its {@link root}. @throws MapleError `EINVAL` if there is none */
@@ -201,17 +219,13 @@ export class SharedMapleTree {
   }
 
   /**
-   * How {@link storeRange} would carry out a store, without doing it.
-   *
-   * @returns the type of write, and the range it would be widened to
+   * How {@link storeRange} would carry out a store, without doing it: the type of write, the range it would be
+   * widened to, the nodes it would reserve, the leaf it begins in. Takes the tree's lock.
    */
-  explain(first: number, last: number, entry: number): { type: WriteType; first: number; last: number } {
+  explain(first: number, last: number, entry: number): Explanation {
     checkRange("explain", first, last);
     checkEntry("explain: entry", entry);
-    return this.core.locked(() => {
-      const type = plan(this.#writer, first, last, entry);
-      return { type, first: this.#writer.first, last: this.#writer.last };
-    });
+    return this.core.locked(() => explain(this.#writer, first, last, entry));
   }
 
   /**
@@ -247,11 +261,8 @@ export class SharedMapleTree {
     return this.#findGap("findGapReverse", request, true);
   }
 
-  #findGap(call: string, { size, min = 0, max = MAX_INDEX }: GapRequest, fromTop: boolean): number {
-    checkGapRequest(call, this.core.gaps, min, max, size);
-    const found = this.core.locked(() => searchGap(this.core, min, max, size, fromTop));
-    if (found < 0) throw new MapleError("EBUSY", `${call}: no ${size} free indices in ${min}..${max}`);
-    return found;
+  #findGap(call: string, request: GapRequest, fromTop: boolean): number {
+    return this.core.locked(() => findFree(this.core, call, request, fromTop));
   }
 
   /**
@@ -271,12 +282,9 @@ export class SharedMapleTree {
 
   #allocate(call: string, entry: number, request: GapRequest, fromTop: boolean): number {
     checkAllocated(call, entry);
-    const { size, min = 0, max = MAX_INDEX } = request;
-    checkGapRequest(call, this.core.gaps, min, max, size);
     return this.core.locked(() => {
-      const first = searchGap(this.core, min, max, size, fromTop);
-      if (first < 0) throw new MapleError("EBUSY", `${call}: no ${size} free indices in ${min}..${max}`);
-      write(this.#writer, first, first + size - 1, entry);
+      const first = findFree(this.core, call, request, fromTop);
+      write(this.#writer, first, first + request.size - 1, entry);
       return first;
     });
   }
@@ -291,11 +299,7 @@ export class SharedMapleTree {
     checkIndex("allocateCyclic: min", min);
     checkIndex("allocateCyclic: max", max);
     checkIndex("allocateCyclic: next", next);
-    return this.core.locked(() => {
-      const found = findCyclic(this.core, min, max, next);
-      write(this.#writer, found.index, found.index, entry);
-      return found;
-    });
+    return this.core.locked(() => this.cursor().allocateCyclic(entry, { min, max, next }));
   }
 
   /**
@@ -361,6 +365,12 @@ export class SharedMapleTree {
     return rangesOf(this.core, first, last, true, (range) => range);
   }
 
+  /** The empty ranges that touch `[first, last]`, in order; as {@link entries}. */
+  gaps(first = 0, last: number = MAX_INDEX): IterableIterator<IndexRange> {
+    checkRange("gaps", first, last);
+    return gapsOf(this.core, first, last);
+  }
+
   /** All stored ranges. */
   [Symbol.iterator](): IterableIterator<Range> {
     return this.entries();
@@ -379,7 +389,7 @@ export class SharedMapleTree {
     throw new Error(`maple tree is not valid:\n${list.join("\n")}\n${this.dump()}`);
   }
 
-  /** The tree as text. Takes the tree's lock. */
+  /** The tree as text, JSON or DOT. Takes the tree's lock. */
   dump(options: DumpOptions = {}): string {
     return this.core.locked(() => dump(this.core, options));
   }

@@ -11,11 +11,18 @@
  * Until the next search a value that has been overwritten stays reachable: see `sweep()`.
  */
 import type { TreeCore } from "./core.ts";
-import { MAX_ENTRY } from "./geometry.ts";
+import { MAX_ENTRY, ZERO_ENTRY } from "./geometry.ts";
 import * as L from "./layout.ts";
 import { endOf } from "./path.ts";
 
 const FIRST_LIMIT = 64;
+
+/**
+ * The value that reserves a range of a `MapleTree` without storing anything there: nothing can be inserted or
+ * allocated in it, `get`, `has` and `find` say that nothing is stored, and cursors and iterators return it. To use
+ * it, say so in the type: `MapleTree<string | typeof ZERO>`.
+ */
+export const ZERO: unique symbol = Symbol("maple tree: reserved but empty");
 
 /** Values by handle. Package-internal. */
 export class ValueTable<V> {
@@ -33,6 +40,7 @@ export class ValueTable<V> {
 
   /** A handle for `value`, which must be stored in the tree before the next call. */
   add(value: V): number {
+    if (value === ZERO) return ZERO_ENTRY;
     if (this.#free.length === 0 && this.values.length > this.#limit) {
       const used = this.sweep();
       this.#limit = Math.max(FIRST_LIMIT, 2 * used);
@@ -43,8 +51,32 @@ export class ValueTable<V> {
     return handle;
   }
 
+  /** A handle for `value`, which may be stored later; for tables that have handed out none yet to be swept. */
+  append(value: V): number {
+    if (value === ZERO) return ZERO_ENTRY;
+    const handle = this.values.length;
+    if (handle > MAX_ENTRY) throw new RangeError(`a tree holds at most ${MAX_ENTRY} values`);
+    this.values.push(value);
+    this.#limit = Math.max(this.#limit, 2 * handle);
+    return handle;
+  }
+
+  /** The value of a handle, {@link ZERO} included. */
+  value(handle: number): V | undefined {
+    return handle === ZERO_ENTRY ? (ZERO as V) : this.values[handle];
+  }
+
+  /** Takes over all handles and values of another table. */
+  copyFrom(other: ValueTable<V>): void {
+    this.values.length = 0;
+    for (const value of other.values) this.values.push(value);
+    this.#free.push(...other.#free);
+    this.#limit = other.#limit;
+  }
+
   /** Takes back a handle whose store was refused. */
   drop(handle: number): void {
+    if (handle === ZERO_ENTRY) return;
     this.values[handle] = undefined;
     this.#free.push(handle);
   }

@@ -26,8 +26,8 @@ import { MAX_INDEX } from "./geometry.ts";
 import * as L from "./layout.ts";
 import { exactFit, nodeStore, rewriteInPlace } from "./leaf-store.ts";
 import { endOf } from "./path.ts";
-import { locateSpan, rebalance, spanningStore } from "./rebuild.ts";
-import { newRoot, storeRoot } from "./root-store.ts";
+import { locateSpan, rebalance, spanningStore, topUpLastLeaf } from "./rebuild.ts";
+import { newRoot, rootNodes, storeRoot } from "./root-store.ts";
 import { splitStore } from "./split.ts";
 import { scan } from "./walk.ts";
 import { announce, type WriteState } from "./write-state.ts";
@@ -75,19 +75,12 @@ export function clear(w: WriteState): void {
   w.first = w.requestedFirst = 0;
   w.last = w.requestedLast = MAX_INDEX;
   w.entry = 0;
-  core.writeBegin();
-  try {
+  inWrite(w, () => {
     const root = core.rootWord;
-    if (root <= 0) {
-      storeRoot(w, root);
-    } else {
-      announce(w, "new_root", 0);
-      newRoot(w);
-    }
-  } finally {
-    core.writeEnd();
-  }
-  core.report(0);
+    if (root <= 0) return storeRoot(w, root);
+    announce(w, "new_root", 0);
+    newRoot(w);
+  });
 }
 
 function store(w: WriteState): void {
@@ -103,7 +96,21 @@ function store(w: WriteState): void {
 }
 
 /** Bulk stores are over: the last leaf may have been left with too few slots. Lock held. */
-export function finishBulk(_w: WriteState): void {}
+export function finishBulk(w: WriteState): void {
+  w.bulk = false;
+  w.entry = 0;
+  inWrite(w, () => topUpLastLeaf(w));
+}
+
+function inWrite(w: WriteState, act: () => void): void {
+  w.core.writeBegin();
+  try {
+    act();
+  } finally {
+    w.core.writeEnd();
+  }
+  w.core.report(w.entry);
+}
 
 /** Finds the leaf and slot of `w.first`. */
 function locate(w: WriteState): void {
@@ -172,9 +179,37 @@ function newEndOf(w: WriteState): number {
   return w.end + 2 - (w.slotLast - w.slot) - onStart - onEnd;
 }
 
+/** A leaf, and what a planned write would make of it. */
+export interface PlannedLeaf {
+  /** Its word in the arena. */
+  readonly node: number;
+  readonly min: number;
+  readonly max: number;
+  /** Slots that the range begins and ends in; `lastSlot` is `undefined` if that is in another leaf. */
+  readonly firstSlot: number;
+  readonly lastSlot: number | undefined;
+  /** Used slots before the write, and as they would be without a split or a merge. */
+  readonly slotsBefore: number;
+  readonly slotsAfter: number | undefined;
+}
+
+/** The leaf of a write that has been planned, in a tree with nodes. */
+export function plannedLeaf(w: WriteState, type: WriteType): PlannedLeaf {
+  const inside = type !== "spanning_store" && w.last <= w.leafMax;
+  return {
+    node: w.leaf,
+    min: w.leafMin,
+    max: w.leafMax,
+    firstSlot: w.slot,
+    lastSlot: inside ? w.slotLast : undefined,
+    slotsBefore: w.end + 1,
+    slotsAfter: inside ? newEndOf(w) + 1 : undefined,
+  };
+}
+
 /** Reserves the worst case, then acts. */
 function act(w: WriteState, type: WriteType): void {
-  announce(w, type, nodesFor(w, type));
+  announce(w, type, plannedNodes(w, type));
   switch (type) {
     case "exact_fit":
       return exactFit(w);
@@ -195,7 +230,7 @@ function act(w: WriteState, type: WriteType): void {
 }
 
 /** Nodes that a write of this type can need; `w` has been planned. Source: mas_prealloc_calc(). */
-export function nodesFor(w: WriteState, type: WriteType): number {
+export function plannedNodes(w: WriteState, type: WriteType): number {
   const height = w.left.leafLevel + 1;
   switch (type) {
     case "exact_fit":
@@ -205,6 +240,7 @@ export function nodesFor(w: WriteState, type: WriteType): number {
     case "node_store":
       return w.core.rcu ? 1 : 0;
     case "store_root":
+      return rootNodes(w);
     case "new_root":
       return 1;
     case "rebalance":

@@ -45,6 +45,52 @@ describe("traces recorded from Linux 6.12", () => {
   });
 });
 
+describe("calls recorded from the kernel's own test-suite and from long-lived cursors", () => {
+  const calls = ["kernel-suite", "mas-random"].flatMap((name) =>
+    readdirSync(new URL(`data/${name}/`, import.meta.url))
+      .filter((file) => file.endsWith(".jsonl.gz"))
+      .map((file) => `../${name}/${file}`),
+  );
+  // Its ranges are halves of halves of the kernel's 64-bit index space.
+  const beyond = calls.filter((file) => file.includes("check_bulk_rebalance"));
+
+  it("are sixty, of which one needs indices that are not there", () => {
+    expect([calls.length, beyond.length]).toEqual([60, 1]);
+  });
+
+  it.each(calls.filter((file) => !beyond.includes(file)))(
+    "%s replays with the kernel's results, cursor states and node layouts",
+    (file) => {
+      const result = replay(traceOf(file));
+      expect(result.differences).toEqual([]);
+      expect([result.status, result.format]).toEqual(["passed", "suite"]);
+    },
+  );
+
+  it("are named with the index if it is above 2^53-1", () => {
+    const result = replay(traceOf(beyond[0]!));
+    expect([result.status, result.name, result.reason]).toEqual([
+      "unsupported",
+      "check_bulk_rebalance",
+      "needs index 9223372036854775807, above 2^53-1",
+    ]);
+  });
+
+  it("differ at the line where a cursor's state, or its place in the node, was recorded otherwise", () => {
+    const trace = traceOf("../mas-random/000-check_mas_random_1.jsonl.gz");
+    const states: ((state: (string | number | null)[]) => (string | number | null)[])[] = [
+      ([first, last, , ...rest]) => [first!, last!, "root", ...rest],
+      ([first, last, status, min, max, offset]) => [first!, last!, status!, min!, max!, Number(offset) + 1],
+    ];
+    for (const wrong of states) {
+      const { text, at } = alter(trace, ([op, args, result, state]) =>
+        Array.isArray(state) && state[2] === "active" ? [op, args, result, wrong(state)] : undefined,
+      );
+      expect(replay(text).differences.map((d) => d.line)).toEqual([at]);
+    }
+  });
+});
+
 describe("a trace in which one recorded result is wrong", () => {
   const trace = traceOf("tiny-alloc-103.jsonl.gz");
 

@@ -9,8 +9,10 @@ type Operation = [first: number, last: Index, entry: number, type: number, reser
 
 interface RecordedNode {
   readonly t: number;
+  readonly end: number;
   readonly s: [last: Index, content: number | RecordedNode][];
   readonly gap?: Index[];
+  readonly gmax?: number;
 }
 
 interface Sequence {
@@ -40,7 +42,7 @@ const { sequences } = JSON.parse(
 
 const recordedIndex = (index: Index): number => (index === "MAX" ? MAX_INDEX : index);
 
-/** The nodes of a tree in the form of the recording, without gaps. */
+/** The nodes of a tree in the form of the recording. */
 function nodesOf(tree: SharedMapleTree): Sequence["final"] {
   const { core } = tree;
   const node = (handle: number): RecordedNode => {
@@ -53,41 +55,52 @@ function nodesOf(tree: SharedMapleTree): Sequence["final"] {
       const leaf = (handle & L.TAG_MASK) === L.NodeType.Leaf;
       s.push([pivot === MAX_INDEX ? "MAX" : pivot, leaf ? content : node(content)]);
     }
-    return { t: handle & L.TAG_MASK, s };
+    const t = handle & L.TAG_MASK;
+    return t === L.NodeType.Arange ? { t, end, s, ...gapsOf(tree, at, end) } : { t, end, s };
   };
   const root = core.rootWord;
   if (root > 0) return node(root);
   return root === 0 ? null : { root: -root };
 }
 
-function withoutGaps(final: Sequence["final"]): Sequence["final"] {
+// The gap up to the top of the index space is wider there than here.
+const widthOf = (gap: Index): Index => (gap === "MAX" || gap > 2 ** 52 ? "MAX" : gap);
+
+/** The recorded tree with its widest gap in the form of ours. */
+function withTail(final: Sequence["final"]): Sequence["final"] {
   if (final === null || "root" in final) return final;
-  return {
-    t: final.t,
-    s: final.s.map(([last, content]) => [
-      last,
-      typeof content === "number" ? content : (withoutGaps(content) as RecordedNode),
-    ]),
-  };
+  const s = final.s.map(([last, content]): RecordedNode["s"][number] => [
+    last,
+    typeof content === "number" ? content : (withTail(content) as RecordedNode),
+  ]);
+  return final.gap === undefined ? { ...final, s } : { ...final, s, gap: final.gap.map(widthOf) };
+}
+
+function gapsOf({ core }: SharedMapleTree, at: number, end: number): { gap: Index[]; gmax: number } {
+  const gap: Index[] = [];
+  for (let slot = 0; slot <= end; slot++) gap.push(widthOf(core.f64[(at >> 1) + L.GAPS_F64 + slot]!));
+  return { gap, gmax: (core.i32[at + L.META]! >> 8) & 0xff };
 }
 
 describe("node layouts recorded from Linux 6.12", () => {
   it.each(sequences.map((sequence, n) => [n, sequence] as const))(
-    "sequence %i makes the same kinds of write and ends with the same nodes",
+    "sequence %i makes the same kinds of write, reserves as many nodes, and ends with the same nodes and gaps",
     (_, { rcu, alloc, ops, final }) => {
       const arena = Arena.create({ bytes: 1 << 18, bytesMax: 1 << 24, debug: true });
       const tree = SharedMapleTree.create(arena, { rcu: rcu === 1, gaps: alloc === 1 });
       const writes: WriteEvent[] = [];
       tree.onWrite = (event) => writes.push(event);
-      ops.forEach(([first, last, entry, type, , height], n) => {
+      ops.forEach(([first, last, entry, type, reserved, height], n) => {
         tree.storeRange(first, recordedIndex(last), entry);
         const recorded = TYPES[type];
         // The one planned difference: no pivot moves in place under readers; see the top of write.ts.
         const expected = rcu === 1 && recorded === "slot_store" ? "node_store" : recorded;
-        expect([n, writes.at(-1)?.type, tree.height]).toEqual([n, expected, height]);
+        const nodes = expected === recorded ? reserved : 1;
+        const write = writes.at(-1);
+        expect([n, write?.type, write?.reserved, tree.height]).toEqual([n, expected, nodes, height]);
         tree.assertValid();
       });
-      expect(nodesOf(tree)).toEqual(withoutGaps(final));
+      expect(nodesOf(tree)).toEqual(withTail(final));
     },
   );
 });
