@@ -47,7 +47,7 @@ export async function check<Shared>(
   checkOptions(options);
   const restore = install();
   try {
-    const loaded = await loadModel(model as Model | URL | string);
+    const loaded = await loadModel(model as Model | URL | string, options.exportName);
     return await new Check(loaded, options).run();
   } finally {
     restore();
@@ -81,10 +81,12 @@ class Check {
       bound: bound ?? Number.POSITIVE_INFINITY,
       shard: this.#options.shard,
     });
-    const budget = this.#budget(1_000_000);
+    const limit = this.#options.maxExecutions ?? 1_000_000;
     const limits: string[] = this.#options.shard === undefined ? [] : ["one shard"];
     for (let from = search.next(); from !== undefined; from = search.next()) {
-      const spent = await budget();
+      const told = this.#pause();
+      if (told !== undefined) await told;
+      const spent = this.#spent(limit);
       if (spent !== undefined) return this.#report([...limits, spent], undefined, false);
       const failure = this.#one(search, from.prefix, from.point);
       if (failure !== undefined) return this.#report(limits, failure, false);
@@ -94,38 +96,41 @@ class Check {
   }
 
   async #byChance(): Promise<Report> {
-    const { strategy, seed = 1, depth = 3, maxExecutions = 10_000 } = this.#options;
-    const budget = this.#budget(10_000);
+    const { strategy, seed = 1, depth = 3, maxExecutions: limit = 10_000 } = this.#options;
     const threads = this.#model.threads.length;
     for (let i = 0; ; i++) {
-      const spent = await budget();
+      const told = this.#pause();
+      if (told !== undefined) await told;
+      const spent = this.#spent(limit);
       if (spent !== undefined) return this.#report([`${strategy} schedules`, spent], undefined, false);
       const length = Math.max(this.#counts.longest, 16);
       const walk =
         strategy === "pct" ? new PriorityWalk(seed, i, threads, depth, length) : new RandomWalk(seed, i);
       const failure = this.#one(walk, [], undefined);
-      if (failure !== undefined)
-        return this.#report([`${maxExecutions} schedules by chance`], failure, false);
+      if (failure !== undefined) return this.#report([`${limit} schedules by chance`], failure, false);
     }
   }
 
   /** Says why no further execution may be run, `undefined` while it may. */
-  #budget(executions: number): () => Promise<string | undefined> {
-    const { maxExecutions = executions, timeMs = Number.POSITIVE_INFINITY, onProgress } = this.#options;
-    let told = Date.now();
-    let looks = 0;
-    return async () => {
-      if (this.#counts.executions >= maxExecutions) return `${maxExecutions} executions`;
-      if (looks++ % LOOK !== 0) return undefined;
-      const now = Date.now();
-      if (now - this.#start >= timeMs) return `${timeMs} ms`;
-      if (onProgress !== undefined && now - told >= PROGRESS_MS) {
-        told = now;
-        onProgress({ ...this.#progress(), elapsedMs: now - this.#start });
-        await new Promise((done) => setTimeout(done, 0));
-      }
-      return undefined;
-    };
+  #spent(limit: number): string | undefined {
+    if (this.#counts.executions >= limit) return `${limit} executions`;
+    const { timeMs } = this.#options;
+    if (timeMs === undefined || this.#looks % LOOK !== 0) return undefined;
+    return Date.now() - this.#start >= timeMs ? `${timeMs} ms` : undefined;
+  }
+
+  #looks = 0;
+  #told: number = Date.now();
+
+  /** Tells the progress now and then. Returns a promise only if it does: an await per execution would cost. */
+  #pause(): Promise<undefined> | undefined {
+    const { onProgress } = this.#options;
+    if (this.#looks++ % LOOK !== 0 || onProgress === undefined) return undefined;
+    const now = Date.now();
+    if (now - this.#told < PROGRESS_MS) return undefined;
+    this.#told = now;
+    onProgress({ ...this.#progress(), elapsedMs: now - this.#start });
+    return new Promise((done) => setTimeout(done, 0, undefined));
   }
 
   #progress(): { executions: number; pruned: number; points: number } {
@@ -137,6 +142,7 @@ class Check {
     const {
       maxSteps = 20_000,
       spinLimit = 200,
+      freeReads = 2,
       timeouts = 1,
       kills = 0,
       killable,
@@ -146,6 +152,7 @@ class Check {
     return {
       maxSteps,
       spinLimit,
+      freeReads,
       timeouts,
       kills,
       killable,

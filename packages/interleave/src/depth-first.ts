@@ -153,7 +153,7 @@ export class DepthFirst implements Scheduler {
     node.current = [];
     node.chosen = undefined;
     if (node.explored > 0 || node.todo.length > 0) return;
-    const fresh: Node = { ...node, able: execution.choices(), point: execution.point(), todo: [] };
+    const fresh: Node = { ...node, able: execution.able, point: execution.point(), todo: [] };
     this.#nodes[this.#nodes.length - 1] = fresh;
     if (this.#options.reduction) this.#plan(fresh);
     else this.#planAll(fresh);
@@ -170,7 +170,7 @@ export class DepthFirst implements Scheduler {
       forced,
       previous,
       preemptions: parent === undefined ? 0 : parent.preemptions + preempts(parent, step!),
-      able: forced ? [] : execution.choices(),
+      able: forced ? [] : execution.able,
       todo: [],
       backtrack: new Set(),
       sleep: this.#options.reduction && parent !== undefined ? stillAsleep(parent, step!) : new Map(),
@@ -217,8 +217,10 @@ export class DepthFirst implements Scheduler {
 
   stepped(execution: Execution, step: Step): void {
     const depth = execution.steps.length - 1;
-    const node = this.#nodes[depth];
-    if (node !== undefined && !node.forced) node.current.push(step);
+    // A spin is one choice: whatever depends on any of its steps wakes its thread.
+    let at = depth;
+    while (this.#nodes[at]?.forced) at--;
+    this.#nodes[at]?.current.push(step);
     if (!this.#options.reduction) {
       this.#steps.push(step);
       return;

@@ -4,8 +4,10 @@
  * operations being replayed. A prefix that an earlier execution has run is not run again: its writes are
  * redone, and each thread is executed again only when it goes on.
  *
- * Spinning. An operation that reads what the thread has read before, with no write by it since, repeats: as
- * long as nobody writes the words read, it commutes with everything others do. So at the first repetition
+ * Spinning. An operation that reads what the thread has read before, with no write by it since, repeats. The
+ * first few repetitions (`freeReads`) are operations like any other; a thread that goes on so is taken to spin,
+ * that is, not to care how often it has looked. As long as nobody writes the words read, what it does commutes
+ * with everything others do. So at the first repetition that is a spin
  * there is one choice. Either the thread spins on undisturbed (a bounded spin ends and goes on; an unbounded
  * one reaches the limit, is taken back, and the thread is parked hard), or others go and it is parked until
  * one of its words is written, or until nobody else can run.
@@ -41,7 +43,7 @@ export interface Thread {
   waiting: "no" | "asleep" | "notified";
   parking: Parking;
   /** Words read since its last write, and what was read. */
-  readonly window: Map<number, { readonly op: Op; readonly value: Value }>;
+  readonly window: Map<number, { readonly op: Op; readonly value: Value; readonly count: number }>;
   /** Repetitions since the spin began; 0 outside spins. */
   repeats: number;
   /** Steps done when the spin began. */
@@ -85,6 +87,7 @@ export interface Scheduler {
 export interface ExecutionOptions {
   readonly maxSteps: number;
   readonly spinLimit: number;
+  readonly freeReads: number;
   readonly timeouts: number;
   readonly kills: number;
   readonly killable: readonly number[] | undefined;
@@ -102,7 +105,8 @@ export class Execution implements Host {
   readonly threads: Thread[];
   readonly steps: Step[] = [];
   readonly traced: boolean;
-  /** Steps whose code was run or redone. */
+  /** What each thread could do at the current point; empty for threads that cannot go on. */
+  able: readonly (readonly Choice[])[] = [];
   ending: Ending | undefined;
   readonly #model: Model;
   readonly #options: ExecutionOptions;
@@ -169,8 +173,7 @@ export class Execution implements Host {
     };
   }
 
-  /** What each thread could do now; empty for threads that cannot go on. */
-  choices(): Choice[][] {
+  #choices(): Choice[][] {
     const ready = this.threads.map((thread) => this.#actions(thread));
     if (ready.some((list) => list.some(isProgress))) return ready;
     // Nobody else can run: spinners that may give up, and timeouts beyond the budget, get their turn.
@@ -224,7 +227,8 @@ export class Execution implements Host {
       this.ending = { kind: "livelock", message: `no end after ${this.steps.length} steps` };
       return undefined;
     }
-    const able = this.choices();
+    const able = this.#choices();
+    this.able = able;
     if (!able.some((list) => list.some(isProgress))) {
       this.ending = this.#stuck();
       return undefined;
@@ -409,7 +413,7 @@ export class Execution implements Host {
     const op = thread.pending;
     if (op === undefined || thread.window.size === 0) return false;
     const seen = thread.window.get(keyOf(op));
-    if (seen === undefined || seen.op.type !== op.type) return false;
+    if (seen === undefined || seen.count <= this.#options.freeReads || seen.op.type !== op.type) return false;
     const value = this.#memory.peek(op);
     return value === seen.value && isSilent(op, value);
   }
@@ -496,15 +500,18 @@ export class Execution implements Host {
   }
 
   #window(thread: Thread, step: Step, before: Value): void {
-    if (step.kind !== "op" || !isSilent(step.op, before)) {
-      thread.window.clear();
+    const silent = step.kind === "op" && isSilent(step.op, before);
+    if (!silent) {
+      if (thread.window.size > 0) thread.window.clear();
     } else if (typeof step.choice.action !== "number") {
       const key = keyOf(step.op);
       const seen = thread.window.get(key);
-      if (seen !== undefined && seen.value !== before) thread.window.clear();
-      thread.window.set(key, { op: step.op, value: before });
+      const isNews = seen !== undefined && seen.value !== before;
+      if (isNews) thread.window.clear();
+      const count = seen === undefined || isNews ? 1 : seen.count + 1;
+      thread.window.set(key, { op: step.op, value: before, count });
     }
-    if (isSilent(step.op, before)) return;
+    if (silent) return;
     for (const other of this.threads) {
       if (other.parking === "no" || other === thread) continue;
       for (const seen of other.window.values()) {

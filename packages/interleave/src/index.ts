@@ -1,5 +1,7 @@
 export { check } from "./check.ts";
 export { InterleaveError, type InterleaveErrorCode } from "./errors.ts";
+export { reportHtml } from "./html.ts";
+export { mergeReports } from "./merge.ts";
 export type {
   AllowedRace,
   CheckOptions,
@@ -11,3 +13,4 @@ export type {
   Row,
   Strategy,
 } from "./model.ts";
+export { failureText, type Paint, PLAIN, reportText, scheduleTable, summaryText } from "./table.ts";

@@ -308,10 +308,9 @@ function direct(
 }
 
 function valueFor(given: AnyView, value: unknown): Value {
-  const view = behind.get(given) ?? given;
-  if (ELEMENTS.includes(elementOf(view)) && !elementOf(view).startsWith("Float"))
-    return coerce(elementOf(view), value);
-  return value as Value;
+  if (typeof value === "number" && (value | 0) === value && given instanceof VIEWS.Int32) return value;
+  const type = elementOf(behind.get(given) ?? given);
+  return type.startsWith("Float") ? (value as Value) : coerce(type, value);
 }
 
 function timeoutOf(timeout: unknown): number {

@@ -27,6 +27,8 @@ export type Strategy = "exhaustive" | "random" | "pct";
 
 /** Options of `check`. */
 export interface CheckOptions {
+  /** Of a module: the export that is the model; default the module itself, or its default export. */
+  readonly exportName?: string;
   /** Most preemptions per execution; without it there is no bound. An integer `>= 0`. */
   readonly bound?: number;
   /** Default `"exhaustive"`. */
@@ -45,6 +47,11 @@ export interface CheckOptions {
   readonly maxSteps?: number;
   /** Reads of unchanged words after which a spinning thread is left aside until one is written; default 200. */
   readonly spinLimit?: number;
+  /**
+   * How often a thread may read an unchanged word again before it is taken to spin; default 2. Others may run
+   * between all these reads; a spin is undisturbed until one of its words is written.
+   */
+  readonly freeReads?: number;
   /** Timeouts of `Atomics.wait` that may fire per execution while others can run; default 1. */
   readonly timeouts?: number;
   /** Threads that may die per execution; default 0. */

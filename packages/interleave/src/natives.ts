@@ -73,10 +73,11 @@ export const VIEWS: Readonly<Record<ElementName, ViewConstructor>> = {
 /** Element names, in the order of {@link VIEWS}. */
 export const ELEMENTS: readonly ElementName[] = Object.keys(VIEWS) as ElementName[];
 
-/** Element name of a view, such as `"Int32"`. */
+const BY_TAG: ReadonlyMap<string, ElementName> = new Map(ELEMENTS.map((name) => [`${name}Array`, name]));
+
+/** Element name of a view, such as `"Int32"`; what is no view is refused as Atomics would. */
 export function elementOf(view: AnyView): ElementName {
-  return (view as unknown as { [Symbol.toStringTag]: string })[Symbol.toStringTag].slice(
-    0,
-    -5,
-  ) as ElementName;
+  const name = BY_TAG.get((view as unknown as { [Symbol.toStringTag]: string })[Symbol.toStringTag]);
+  if (name === undefined) throw new TypeError("[object Object] is not a typed array");
+  return name;
 }

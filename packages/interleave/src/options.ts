@@ -12,6 +12,7 @@ const LOWEST: Readonly<Record<string, number>> = {
   timeMs: 1,
   maxSteps: 1,
   spinLimit: 1,
+  freeReads: 0,
   timeouts: 0,
   kills: 0,
 };
@@ -49,7 +50,7 @@ export function checkOptions(options: CheckOptions): void {
 let loads = 0;
 
 /** @throws InterleaveError `ENOENT` if there is no such file, `EINVAL` if it exports no model */
-export async function loadModel(given: Model | URL | string): Promise<Model> {
+export async function loadModel(given: Model | URL | string, exportName?: string): Promise<Model> {
   if (typeof given === "object" && !(given instanceof URL)) return checkModel(given, "the model");
   const url = new URL(given);
   // A module that was imported before may have kept the real globals: load it anew.
@@ -64,6 +65,12 @@ export async function loadModel(given: Model | URL | string): Promise<Model> {
       throw new InterleaveError("ENOENT", `check: cannot load ${name}: ${(error as Error).message}`);
     }
     throw error;
+  }
+  if (exportName !== undefined) {
+    const chosen = module[exportName];
+    if (typeof chosen === "object" && chosen !== null)
+      return checkModel(chosen as Model, `${exportName} of ${name}`);
+    throw new InterleaveError("EINVAL", `check: ${name} exports no model ${exportName}`);
   }
   const exported =
     module["default"] !== undefined && module["setup"] === undefined ? module["default"] : module;

@@ -76,17 +76,22 @@ export class HappensBefore {
   #access(step: Step, thread: number, clock: Clock, write: boolean): Race | undefined {
     const { op } = step;
     const cell = keyOf(op.buffer, op.offset & ~7);
-    const list = this.#cells.get(cell) ?? [];
+    let list = this.#cells.get(cell);
+    if (list === undefined) {
+      list = [];
+      this.#cells.set(cell, list);
+    }
     let race: Race | undefined;
-    const kept = list.filter((other) => {
-      if (other.thread === thread) return !isSame(other.step, step, write);
-      if (race === undefined && conflict(other.step, step, write) && clock[other.thread]! < other.time) {
-        race = { first: other.step, second: step };
+    let own = list.length;
+    for (let i = 0; i < list.length; i++) {
+      const other = list[i]!;
+      if (other.thread === thread) {
+        if (isSame(other.step, step, write)) own = i;
+      } else if (clock[other.thread]! < other.time && conflict(other.step, step, write)) {
+        race ??= { first: other.step, second: step };
       }
-      return true;
-    });
-    kept.push({ step, thread, time: clock[thread]! });
-    this.#cells.set(cell, kept);
+    }
+    list[own] = { step, thread, time: clock[thread]! };
     return race;
   }
 

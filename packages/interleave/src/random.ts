@@ -28,7 +28,7 @@ export class RandomWalk implements Scheduler {
   }
 
   choose(execution: Execution): Choice | undefined {
-    const lists = execution.choices().filter((list) => list.length > 0);
+    const lists = execution.able.filter((list) => list.length > 0);
     return pick(this.#random, pick(this.#random, lists)!);
   }
 
@@ -51,7 +51,7 @@ export class PriorityWalk implements Scheduler {
   }
 
   choose(execution: Execution): Choice | undefined {
-    const able = execution.choices();
+    const able = execution.able;
     const best = this.#best(able);
     if (this.#changes.has(execution.steps.length)) this.#priorities[best] = --this.#lowest;
     return pick(this.#random, able[this.#best(able)]!);

@@ -54,7 +54,7 @@ export class Replay implements Scheduler {
 
   choose(execution: Execution): Choice | undefined {
     const at = execution.steps.length;
-    const able = execution.choices();
+    const able = execution.able;
     const wanted = this.#choices[at];
     if (wanted === undefined) return continueOn(execution, able);
     const found = able[wanted.thread]?.find((choice) => choice.action === wanted.action);

@@ -5,15 +5,22 @@
 import type { Row } from "./model.ts";
 import { describeOp, type Step } from "./op.ts";
 
-/** Lines of a stack that are the user's: the checker's own files are left out. */
+const OWN_URL = import.meta.url.replace(/[^/]*$/, "");
+const OWN_PATH = OWN_URL.replace(/^file:\/\//, "");
+
+function isOwn(line: string): boolean {
+  return line.includes(OWN_URL) || line.includes(OWN_PATH);
+}
+
+/** Lines of a stack that are the model's: between the checker's own that intercept and those that call. */
 export function userStack(stack: string | undefined): string[] {
-  const lines = (stack ?? "").split("\n").filter((line) => /^\s*at /.test(line));
-  const own = import.meta.url.replace(/[^/]*$/, "");
-  const path = own.replace(/^file:\/\//, "");
+  const lines = (stack ?? "").split("\n").filter((line) => /^\s*at .*:\d+:\d+\)?$/.test(line));
+  const start = lines.findIndex((line) => !isOwn(line));
+  if (start < 0) return [];
+  const end = lines.findIndex((line, i) => i > start && isOwn(line));
   return lines
-    .map((line) => line.trim().replace(/\?interleave=\d+/, ""))
-    .filter((line) => !line.includes(own) && !line.includes(path) && !line.includes("node:internal"))
-    .filter((line) => /:\d+:\d+\)?$/.test(line));
+    .slice(start, end < 0 ? undefined : end)
+    .map((line) => line.trim().replace(/\?interleave=\d+/, ""));
 }
 
 /** File name and line of the innermost frame, such as `counter.model.ts:7`. */
