@@ -3,12 +3,14 @@
  * the budget is spent, then runs the failing one again, shorter and with stacks.
  */
 import { DepthFirst } from "./depth-first.ts";
+import { InterleaveError } from "./errors.ts";
 import { type Ending, Execution, type ExecutionOptions, type Scheduler } from "./execution.ts";
 import { install } from "./instrument.ts";
 import { minimise } from "./minimise.ts";
 import type { CheckOptions, Failure, FailureKind, Model, Report } from "./model.ts";
 import type { Choice, Step } from "./op.ts";
 import { checkOptions, loadModel } from "./options.ts";
+import { Promises } from "./promises.ts";
 import type { Race } from "./races.ts";
 import { PriorityWalk, RandomWalk } from "./random.ts";
 import { formatSchedule, parseSchedule, Replay } from "./schedule.ts";
@@ -23,6 +25,15 @@ interface Counts {
   pruned: number;
   points: number;
   longest: number;
+}
+
+/** An execution by a schedule. */
+interface Followed {
+  readonly ending: Ending;
+  readonly choices: readonly Choice[];
+  readonly steps: readonly Step[];
+  /** Why the schedule could not be followed. */
+  readonly diverged?: string;
 }
 
 /**
@@ -59,6 +70,8 @@ class Check {
   readonly #options: CheckOptions;
   readonly #counts: Counts = { executions: 0, pruned: 0, points: 0, longest: 0 };
   readonly #start: number = Date.now();
+  /** Values that plain accesses wrote anywhere; only in stale mode. */
+  readonly #promises: Promises = new Promises();
   /** Answers about races that were looked at with stacks. */
   readonly #allowed: Map<string, boolean> = new Map();
 
@@ -74,6 +87,16 @@ class Check {
   }
 
   async #exhaustive(): Promise<Report> {
+    for (;;) {
+      const known = this.#promises.size;
+      const report = await this.#pass();
+      // Values that a later write stores may be read early: once more with all values that were seen.
+      if (!report.exhausted || this.#promises.size === known) return report;
+      Object.assign(this.#counts, { executions: 0, pruned: 0 });
+    }
+  }
+
+  async #pass(): Promise<Report> {
     const { bound, stale } = this.#options;
     const reduction = this.#options.reduction ?? (bound === undefined && stale !== true);
     const search = new DepthFirst({
@@ -158,6 +181,7 @@ class Check {
       killable,
       races,
       stale,
+      promises: this.#promises,
       traced: traced || (this.#model.races ?? []).length > 0,
       isAllowed: (race) => this.#isAllowed(race),
     };
@@ -213,12 +237,13 @@ class Check {
     return this.#failure(told.ending, told.choices, told.steps);
   }
 
-  #follow(choices: readonly Choice[], traced: boolean): { ending: Ending; choices: Choice[]; steps: Step[] } {
+  #follow(choices: readonly Choice[], traced: boolean): Followed {
     const scheduler = new Replay(choices);
     const execution = new Execution(this.#model, this.#executionOptions(traced), scheduler);
     const ending = execution.run([], undefined);
     if (scheduler.diverged !== undefined) {
-      return { ending: { kind: "nondeterministic", message: scheduler.diverged }, choices: [], steps: [] };
+      const { diverged } = scheduler;
+      return { ending: { kind: "nondeterministic", message: diverged }, choices: [], steps: [], diverged };
     }
     return { ending, choices: execution.steps.map((step) => step.choice), steps: execution.steps };
   }
@@ -236,6 +261,7 @@ class Check {
 
   #replay(choices: readonly Choice[]): Report {
     const told = this.#follow(choices, true);
+    if (told.diverged !== undefined) throw new InterleaveError("EINVAL", `replay: ${told.diverged}`);
     this.#counts.executions = 1;
     this.#counts.points = told.steps.length;
     this.#counts.longest = told.steps.length;

@@ -208,6 +208,9 @@ export class DepthFirst implements Scheduler {
     const awake = threads.filter((i) => !node.sleep.has(i) && node.able[i]!.some((c) => c.action !== "kill"));
     const first = awake.includes(node.previous) ? node.previous : awake[0];
     if (first !== undefined) add(node, first);
+    // Above the depth of shards races are not known to every shard: all threads are explored there.
+    if (this.#options.shard !== undefined && this.#nodes.length < SHARD_DEPTH)
+      for (const i of threads) add(node, i);
     // A sleeper in Atomics.wait can only die; nothing races with that, so it is planned at once.
     for (const i of threads) {
       if (!node.sleep.has(i) && node.able[i]!.every((choice) => choice.action === "kill")) add(node, i);

@@ -21,11 +21,13 @@ import {
   describeOp,
   type Op,
   overlaps,
+  promisedBy,
   type Step,
   type StepKind,
   sameOp,
   type Value,
 } from "./op.ts";
+import type { Promises } from "./promises.ts";
 import { HappensBefore, type Race } from "./races.ts";
 
 /** How a thread stands. */
@@ -93,6 +95,7 @@ export interface ExecutionOptions {
   readonly killable: readonly number[] | undefined;
   readonly races: boolean;
   readonly stale: boolean;
+  readonly promises: Promises;
   readonly traced: boolean;
   /** Is the race meant? */
   readonly isAllowed: (race: Race) => boolean;
@@ -199,6 +202,12 @@ export class Execution implements Host {
         )) {
           list.push({ thread: thread.index, action: rank });
         }
+        const current = this.#memory.peek(op);
+        for (const value of this.#options.promises.of(op, thread.index)) {
+          if (value === current) continue;
+          const text = typeof value === "bigint" ? `${value}n` : `${value}`;
+          list.push({ thread: thread.index, action: `promise ${text}` });
+        }
       }
     }
     if (this.#mayDie(thread)) list.push({ thread: thread.index, action: "kill" });
@@ -284,11 +293,14 @@ export class Execution implements Host {
   /** Executes a thread from its start until it ends or is left. */
   #execute(thread: Thread): void {
     thread.position = 0;
+    thread.nowMs = 0;
     thread.suspended = false;
     this.#current = thread;
     try {
       thread.result = this.#model.threads[thread.index]!(this.#shared);
-      if (!thread.suspended) this.#ended(thread);
+      // Refused below; its rejection would be nobody's.
+      if (isThenable(thread.result)) thread.result.then(undefined, () => {});
+      if (!thread.suspended || isThenable(thread.result)) this.#ended(thread);
     } catch (error) {
       if (error !== SUSPEND && !thread.suspended) this.#threw(thread, error);
     } finally {
@@ -297,12 +309,12 @@ export class Execution implements Host {
   }
 
   #ended(thread: Thread): void {
-    if (thread.position < thread.log.length) {
+    if (isThenable(thread.result)) {
+      this.#nondeterministic(`thread ${thread.index} is async; threads must be synchronous functions`);
+    } else if (thread.position < thread.log.length) {
       this.#nondeterministic(`thread ${thread.index} ended earlier than before`);
     } else if (this.#chosen !== undefined && this.#phase === "running") {
       this.#nondeterministic(`thread ${thread.index} did not repeat its next operation`);
-    } else if (isThenable(thread.result)) {
-      this.#nondeterministic(`thread ${thread.index} is async; threads must be synchronous functions`);
     } else {
       thread.status = "done";
       thread.ran = true;
@@ -329,6 +341,7 @@ export class Execution implements Host {
     }
     this.#phase = "after";
     if (this.ending !== undefined) return this.ending;
+    if (this.#owed.length > 0) return { kind: "pruned" };
     try {
       this.#model.after?.(
         this.#shared,
@@ -373,6 +386,7 @@ export class Execution implements Host {
       this.#leave(thread, undefined, `did ${describeOp(logged.op)} at first, then ${describeOp(op)}`);
     }
     thread.position++;
+    if (op.kind === "wait" && logged.result === "timed-out") thread.nowMs += op.timeoutMs;
     return logged.result;
   }
 
@@ -455,6 +469,8 @@ export class Execution implements Host {
     if (kind === "kill" || kind === "enter") return undefined;
     if (op.kind === "notify") return woken;
     if (op.kind === "wait") return before === op.value ? "timed-out" : "not-equal";
+    const promised = promisedBy(choice.action);
+    if (promised !== undefined) return promised;
     if (typeof choice.action === "number") return this.#order.staleValue(op.buffer, op.offset, choice.action);
     return this.#memory.perform(op);
   }
@@ -478,10 +494,7 @@ export class Execution implements Host {
       thread.status = "dead";
       this.#forget(thread);
     } else {
-      if (step.kind === "timeout") {
-        this.#timeouts++;
-        thread.nowMs += step.op.timeoutMs;
-      }
+      if (step.kind === "timeout") this.#timeouts++;
       this.#forget(thread);
       thread.log.push({ op: step.op, result: step.result });
       for (const index of step.woken) {
@@ -490,7 +503,30 @@ export class Execution implements Host {
       }
     }
     this.#window(thread, step, before);
+    if (this.#options.stale) this.#settle(step);
     return this.#order.onStep(step, before);
+  }
+
+  /** Reads whose value must still be written, by a thread that does not know of the read. */
+  #owed: { readonly op: Op; readonly reader: number; readonly time: number; readonly value: Value }[] = [];
+  #guessed = false;
+
+  #settle(step: Step): void {
+    const { op, choice } = step;
+    const value = promisedBy(choice.action);
+    if (value !== undefined) {
+      this.#guessed = true;
+      this.#owed.push({ op, reader: choice.thread, time: this.#order.timeOf(choice.thread), value });
+    } else if (op.kind === "write") {
+      if (!this.#guessed) this.#options.promises.add(op, choice.thread, step.after);
+      this.#owed = this.#owed.filter(
+        (read) =>
+          !sameOp({ ...read.op, kind: "write", value: op.value }, op) ||
+          read.value !== step.after ||
+          read.reader === choice.thread ||
+          this.#order.knows(choice.thread, read.reader, read.time),
+      );
+    }
   }
 
   #forget(thread: Thread): void {
@@ -503,7 +539,7 @@ export class Execution implements Host {
     const silent = step.kind === "op" && isSilent(step.op, before);
     if (!silent) {
       if (thread.window.size > 0) thread.window.clear();
-    } else if (typeof step.choice.action !== "number") {
+    } else if (step.choice.action === "run") {
       const key = keyOf(step.op);
       const seen = thread.window.get(key);
       const isNews = seen !== undefined && seen.value !== before;
@@ -580,7 +616,7 @@ function keyOf(op: Op): number {
   return op.buffer * 2 ** 32 + op.offset;
 }
 
-function isThenable(value: unknown): boolean {
+function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }
 

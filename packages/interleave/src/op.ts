@@ -62,7 +62,14 @@ export interface Op {
 }
 
 /** What a thread does when it is scheduled: its operation, or something that happens to it. */
-export type Action = "run" | "timeout" | "kill" | number;
+export type Action = "run" | "timeout" | "kill" | number | `promise ${string}`;
+
+/** The value that a plain read returns although it is written later, `undefined` for other actions. */
+export function promisedBy(action: Action): Value | undefined {
+  if (typeof action !== "string" || !action.startsWith("promise ")) return undefined;
+  const text = action.slice(8);
+  return text.endsWith("n") ? BigInt(text.slice(0, -1)) : Number(text);
+}
 
 /** Which thread goes next, and what it does. A number is the rank of a stale value. */
 export interface Choice {

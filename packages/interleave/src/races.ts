@@ -119,6 +119,16 @@ export class HappensBefore {
     return ranks;
   }
 
+  /** The thread's own time. */
+  timeOf(thread: number): number {
+    return this.#clocks[thread]![thread]!;
+  }
+
+  /** Does what `other` did at its time `time` happen before what `thread` does next? */
+  knows(thread: number, other: number, time: number): boolean {
+    return this.#clocks[thread]![other]! >= time;
+  }
+
   /** Value of a write by its rank. */
   staleValue(buffer: number, offset: number, rank: number): Value | undefined {
     return this.#history.get(keyOf(buffer, offset))?.[rank]?.value;

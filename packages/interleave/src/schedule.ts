@@ -1,6 +1,7 @@
 /*
  * Schedules as text, such as `0*3,1,0t`: thread 0 makes three steps, thread 1 one, then the wait of thread 0
- * times out. `k` is a death, `vN` a plain read that returns the N-th value the word has had.
+ * times out. `k` is a death, `vN` a plain read that
+ * returns the N-th value the word has had, `pX` one that returns X, which is written later.
  */
 import { InterleaveError } from "./errors.ts";
 import type { Execution, Scheduler } from "./execution.ts";
@@ -9,7 +10,8 @@ import type { Action, Choice, Step } from "./op.ts";
 function suffix(action: Action): string {
   if (action === "run") return "";
   if (action === "timeout") return "t";
-  return action === "kill" ? "k" : `v${action}`;
+  if (action === "kill") return "k";
+  return typeof action === "number" ? `v${action}` : `p${action.slice(8)}`;
 }
 
 /** The schedule of these steps. */
@@ -32,14 +34,20 @@ export function formatSchedule(choices: readonly Choice[]): string {
 export function parseSchedule(text: string): Choice[] {
   const choices: Choice[] = [];
   for (const part of text.split(",").filter((piece) => piece !== "")) {
-    const match = /^(\d+)(t|k|v(\d+))?(?:\*(\d+))?$/.exec(part.trim());
+    const match = /^(\d+)(t|k|v\d+|p[-+.\w]+)?(?:\*(\d+))?$/.exec(part.trim());
     if (match === null) throw new InterleaveError("EINVAL", `replay: "${part}" is no step of a schedule`);
-    const [, thread, letter, rank, count] = match;
-    const action: Action =
-      letter === undefined ? "run" : letter === "t" ? "timeout" : letter === "k" ? "kill" : Number(rank);
+    const [, thread, letter, count] = match;
+    const action = actionOf(letter);
     for (let i = 0; i < Number(count ?? 1); i++) choices.push({ thread: Number(thread), action });
   }
   return choices;
+}
+
+function actionOf(letter: string | undefined): Action {
+  if (letter === undefined) return "run";
+  if (letter === "t") return "timeout";
+  if (letter === "k") return "kill";
+  return letter.startsWith("v") ? Number(letter.slice(1)) : `promise ${letter.slice(1)}`;
 }
 
 /** Follows a schedule; behind its end the running thread goes on, then the lowest one. */

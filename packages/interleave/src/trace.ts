@@ -3,7 +3,7 @@
  */
 
 import type { Row } from "./model.ts";
-import { describeOp, type Step } from "./op.ts";
+import { describeOp, promisedBy, type Step } from "./op.ts";
 
 const OWN_URL = import.meta.url.replace(/[^/]*$/, "");
 const OWN_PATH = OWN_URL.replace(/^file:\/\//, "");
@@ -50,6 +50,8 @@ function outcomeOf(step: Step): string {
   if (step.kind === "enter") return "sleeps";
   if (step.kind !== "op") return "";
   if (step.op.kind === "write" || step.op.kind === "store") return "";
-  const stale = typeof step.choice.action === "number" ? " (stale)" : "";
+  const { action } = step.choice;
+  const stale =
+    typeof action === "number" ? " (stale)" : promisedBy(action) === undefined ? "" : " (written later)";
   return `${String(step.result)}${stale}`;
 }

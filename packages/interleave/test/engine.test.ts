@@ -146,7 +146,7 @@ describe("spinning", () => {
 describe("plain accesses", () => {
   it("race when nothing orders them, and both stacks are told", async () => {
     const report = await check(
-      model({ setup: words(1), threads: [(w) => void (w[0] = 1), (w) => void w[0]] }),
+      model({ setup: words(1), threads: [(w) => void w.fill(1), (w) => void w[0]] }),
     );
     expect(report.failure!.kind).toBe("race");
     expect(report.failure!.stacks).toHaveLength(2);
@@ -191,7 +191,7 @@ describe("plain accesses", () => {
     await check(
       model({
         setup: () => new BigInt64Array(new SharedArrayBuffer(8)),
-        threads: [(w) => void (w[0] = -1n), (w) => w[0]],
+        threads: [(w) => void w.fill(-1n), (w) => w[0]],
         after: (_w, results) => void seen.add(results[1]),
       }),
       { races: false },
