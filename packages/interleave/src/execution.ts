@@ -17,6 +17,7 @@ import { type Host, setHost } from "./instrument.ts";
 import { Memory } from "./memory.ts";
 import type { Model } from "./model.ts";
 import {
+  type Action,
   type Choice,
   describeOp,
   type Op,
@@ -193,25 +194,24 @@ export class Execution implements Host {
       }
     } else if (thread.parking === "no") {
       list.push({ thread: thread.index, action: "run" });
-      if (this.#options.stale && op.kind === "read") {
-        for (const rank of this.#order.staleRanks(
-          thread.index,
-          op.buffer,
-          op.offset,
-          this.#memory.peek(op),
-        )) {
-          list.push({ thread: thread.index, action: rank });
-        }
-        const current = this.#memory.peek(op);
-        for (const value of this.#options.promises.of(op, thread.index)) {
-          if (value === current) continue;
-          const text = typeof value === "bigint" ? `${value}n` : `${value}`;
-          list.push({ thread: thread.index, action: `promise ${text}` });
-        }
-      }
+      if (this.#options.stale) list.push(...this.#otherValues(thread, op));
     }
     if (this.#mayDie(thread)) list.push({ thread: thread.index, action: "kill" });
     return list;
+  }
+
+  /** What a racing read may return besides the value in memory. */
+  #otherValues(thread: Thread, op: Op): Choice[] {
+    if (op.kind !== "read" && op.kind !== "load") return [];
+    const current = this.#memory.peek(op);
+    const ranks =
+      op.kind === "read" ? this.#order.staleRanks(thread.index, op.buffer, op.offset, current) : [];
+    const promised = this.#options.promises.of(op, thread.index).filter((value) => value !== current);
+    const actions: Action[] = [
+      ...ranks,
+      ...promised.map((value) => `promise ${typeof value === "bigint" ? `${value}n` : value}` as const),
+    ];
+    return actions.map((action) => ({ thread: thread.index, action }));
   }
 
   #mayDie(thread: Thread): boolean {
@@ -521,7 +521,7 @@ export class Execution implements Host {
       if (!this.#guessed) this.#options.promises.add(op, choice.thread, step.after);
       this.#owed = this.#owed.filter(
         (read) =>
-          !sameOp({ ...read.op, kind: "write", value: op.value }, op) ||
+          !sameOp({ ...read.op, kind: op.kind, value: op.value }, op) ||
           read.value !== step.after ||
           read.reader === choice.thread ||
           this.#order.knows(choice.thread, read.reader, read.time),
@@ -605,6 +605,10 @@ function isSilent(op: Op, value: Value): boolean {
       return value === op.value;
     case "or":
       return (BigInt(value) | BigInt(op.value)) === BigInt(value);
+    case "add":
+    case "sub":
+    case "xor":
+      return Number(op.value) === 0;
     case "wait":
       return value !== op.value;
     default:

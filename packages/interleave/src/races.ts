@@ -7,7 +7,7 @@
  * Source of the idea: Flanagan and Freund, FastTrack (PLDI 2009); here every cell keeps full records, since
  * models are small.
  */
-import { isAtomic, overlaps, type Step, type Value, writes } from "./op.ts";
+import { isAtomic, overlaps, promisedBy, type Step, type Value, writes } from "./op.ts";
 
 type Clock = number[];
 
@@ -66,7 +66,9 @@ export class HappensBefore {
     if (op.kind === "notify") return undefined;
     if (isAtomic(op)) {
       const published = this.#published.get(place);
-      if (op.kind !== "store" && published !== undefined) join(clock, published);
+      // A promised value comes from a plain write, which synchronises with nobody.
+      const isPromised = promisedBy(step.choice.action) !== undefined;
+      if (op.kind !== "store" && !isPromised && published !== undefined) join(clock, published);
       if (write) this.#published.set(place, [...clock]);
     } else if (write) this.#published.delete(place);
     if (this.#stale && write) this.#remember(step, place, thread, clock, before);

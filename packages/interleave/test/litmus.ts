@@ -145,15 +145,16 @@ export function modelOf(
         return;
       case "addUnless":
         return addUnless(words, place(a), Number(b), Number(c));
+      // A grace period orders both ways, so both sides are read-modify-writes.
       case "rcu+":
-        Atomics.store(words, section, 1);
+        Atomics.add(words, section, 1);
         return;
       case "rcu-":
-        Atomics.store(words, section, 0);
+        Atomics.sub(words, section, 1);
         return;
       case "sync":
         for (let other = 0; other < readers; other++) {
-          while (Atomics.load(words, names.length + other) !== 0) Atomics.pause?.();
+          while (Atomics.add(words, names.length + other, 0) !== 0) Atomics.pause?.();
         }
         return;
       case "mb":
