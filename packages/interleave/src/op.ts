@@ -1,0 +1,164 @@
+/*
+ * A shared operation: what a thread is about to do, and the step that it becomes once it is done.
+ *
+ * Two steps depend on each other if swapping them, when adjacent, could be noticed: they touch a common byte
+ * and one of them writes, or they touch one wait list. A compareExchange that failed is a read, as in the
+ * ECMAScript memory model; every other read-modify-write counts as a write even if it stored what was there,
+ * because it synchronises.
+ */
+
+/** Name of a typed array's element type, such as `"Int32"`. */
+export type ElementName =
+  | "Int8"
+  | "Uint8"
+  | "Uint8Clamped"
+  | "Int16"
+  | "Uint16"
+  | "Int32"
+  | "Uint32"
+  | "Float32"
+  | "Float64"
+  | "BigInt64"
+  | "BigUint64";
+
+/** Value of an element. */
+export type Value = number | bigint;
+
+/** What an operation does; all but `read` and `write` are Atomics methods. */
+export type OpKind =
+  | "read"
+  | "write"
+  | "load"
+  | "store"
+  | "add"
+  | "sub"
+  | "and"
+  | "or"
+  | "xor"
+  | "exchange"
+  | "compareExchange"
+  | "wait"
+  | "waitAsync"
+  | "notify";
+
+/** One shared operation, before its outcome is known. */
+export interface Op {
+  readonly kind: OpKind;
+  readonly type: ElementName;
+  /** Number of the buffer, in the order in which `setup` made them. */
+  readonly buffer: number;
+  /** First byte inside the buffer. */
+  readonly offset: number;
+  /** Bytes touched. */
+  readonly size: number;
+  /** Value to store, to add, to expect (`wait`, `compareExchange`), or the count of `notify`. */
+  readonly value: Value;
+  /** `compareExchange`: the replacement. */
+  readonly replacement: Value;
+  /** `wait`: milliseconds, `Infinity` if it waits forever. */
+  readonly timeoutMs: number;
+  /** Where the code under test stood; only in traced executions. */
+  readonly stack?: string;
+}
+
+/** What a thread does when it is scheduled: its operation, or something that happens to it. */
+export type Action = "run" | "timeout" | "kill" | number | `promise ${string}`;
+
+/** The value that a plain read returns although it is written later, `undefined` for other actions. */
+export function promisedBy(action: Action): Value | undefined {
+  if (typeof action !== "string" || !action.startsWith("promise ")) return undefined;
+  const text = action.slice(8);
+  return text.endsWith("n") ? BigInt(text.slice(0, -1)) : Number(text);
+}
+
+/** Which thread goes next, and what it does. A number is the rank of a stale value. */
+export interface Choice {
+  readonly thread: number;
+  readonly action: Action;
+}
+
+/** What a step was. `enter` is the first half of a wait that sleeps, `wake` its second half. */
+export type StepKind = "op" | "enter" | "wake" | "timeout" | "kill";
+
+/** An operation that was done. */
+export interface Step {
+  readonly choice: Choice;
+  readonly kind: StepKind;
+  readonly op: Op;
+  /** What the operation returned. */
+  readonly result: unknown;
+  /** Did memory change? */
+  readonly changed: boolean;
+  /** The element's value afterwards. */
+  readonly after: Value;
+  /** Threads that a notify woke, in order. */
+  readonly woken: readonly number[];
+}
+
+/** Does the step write, as far as dependence goes? */
+export function writes(step: Step): boolean {
+  switch (step.op.kind) {
+    case "read":
+    case "load":
+    case "wait":
+    case "waitAsync":
+    case "notify":
+      return false;
+    case "compareExchange":
+      return step.changed || step.result === step.op.value;
+    default:
+      return step.kind === "op";
+  }
+}
+
+/** Does the operation use a wait list? */
+export function usesWaitList(op: Op): boolean {
+  return op.kind === "wait" || op.kind === "waitAsync" || op.kind === "notify";
+}
+
+/** Do the operations touch a common byte? */
+export function overlaps(a: Op, b: Op): boolean {
+  return a.buffer === b.buffer && a.offset < b.offset + b.size && b.offset < a.offset + a.size;
+}
+
+/** Could it be noticed if the two steps, when adjacent, were swapped? */
+export function dependent(a: Step, b: Step): boolean {
+  if (!overlaps(a.op, b.op) || a.kind === "wake" || b.kind === "wake") return false;
+  if (a.kind === "kill" || b.kind === "kill") return usesWaitList(a.op) && usesWaitList(b.op);
+  return writes(a) || writes(b) || (usesWaitList(a.op) && usesWaitList(b.op));
+}
+
+/** Is it an operation of `Atomics`, hence sequentially consistent? */
+export function isAtomic(op: Op): boolean {
+  return op.kind !== "read" && op.kind !== "write";
+}
+
+/** Are they the same operation, as far as a re-executed thread must repeat it? */
+export function sameOp(a: Op, b: Op): boolean {
+  return (
+    a.kind === b.kind &&
+    a.buffer === b.buffer &&
+    a.offset === b.offset &&
+    a.type === b.type &&
+    Object.is(a.value, b.value) &&
+    Object.is(a.replacement, b.replacement) &&
+    a.timeoutMs === b.timeoutMs
+  );
+}
+
+/** The operation as a reader would write it, such as `Int32[4].add(1)`. */
+export function describeOp(op: Op): string {
+  const place = `${op.type}${op.buffer === 0 ? "" : `#${op.buffer}`}[${op.offset / op.size}]`;
+  switch (op.kind) {
+    case "read":
+      return `${place}`;
+    case "write":
+      return `${place} = ${op.value}`;
+    case "load":
+      return `load ${place}`;
+    case "compareExchange":
+      return `compareExchange ${place} ${op.value} -> ${op.replacement}`;
+    default:
+      return `${op.kind} ${place} ${op.value}`;
+  }
+}
