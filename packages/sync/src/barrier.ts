@@ -25,8 +25,8 @@ import {
   validateEvent,
   wakeEvent,
 } from "./event-count.ts";
-import type { AsyncWaitOptions } from "./wait-async.ts";
-import { checkWords, type WaitOptions } from "./words.ts";
+import { interrupted, isAborted } from "./wait-async.ts";
+import { type AsyncWaitOptions, checkWords, type WaitOptions } from "./words.ts";
 
 const PARTIES = 0;
 const STATE = 1;
@@ -112,10 +112,10 @@ export class Barrier {
 
   /**
    * The same without blocking the thread: parties can be tasks of one thread. When the signal is aborted the
-   * arrival is taken back and the promise rejects with the signal's `reason`, unless everybody had arrived.
+   * arrival is taken back and the promise rejects with `EINTR`, unless everybody had arrived.
    */
   async waitAsync(options?: AsyncWaitOptions): Promise<BarrierOutcome> {
-    if (options?.signal?.aborted === true) throw options.signal.reason;
+    if (isAborted(options?.signal)) throw interrupted("Barrier.waitAsync", options?.signal);
     const generation = this.#arrive();
     if (generation === undefined) return "last";
     try {

@@ -17,8 +17,7 @@ import {
   validateEvent,
   wakeEvent,
 } from "./event-count.ts";
-import type { AsyncWaitOptions } from "./wait-async.ts";
-import { checkWords, type WaitOptions } from "./words.ts";
+import { type AsyncWaitOptions, checkWords, type WaitOptions } from "./words.ts";
 
 const EVENTS = 1;
 const DONE_FOR_ALL = 0x7fffffff;
@@ -108,7 +107,7 @@ export class Completion {
   }
 
   /**
-   * The same without blocking the thread, on an `ArrayBuffer` too. Rejects with the signal's `reason` when
+   * The same without blocking the thread, on an `ArrayBuffer` too. Rejects with `EINTR` when
    * it is aborted.
    */
   waitAsync(options?: AsyncWaitOptions): Promise<boolean> {

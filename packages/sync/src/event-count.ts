@@ -23,13 +23,12 @@
  *
  * A thread that is terminated in its sleep leaves SLEEPERS too high. That costs needless notifies, no more.
  */
-import { type AsyncWaitOptions, waitAsyncOn } from "./wait-async.ts";
+import { interrupted, isAborted, napAsync } from "./wait-async.ts";
 import {
+  type AsyncWaitOptions,
   assertMayBlock,
   deadlineOf,
-  FOREVER,
   isPast,
-  nowMs,
   pause,
   sleepWhile,
   type WaitOptions,
@@ -97,7 +96,7 @@ export function awaitEvent(
   }
 }
 
-/** The same without blocking; rejects with the signal's `reason` when it is aborted. */
+/** The same without blocking; rejects with `EINTR` when the signal is aborted. */
 export async function awaitEventAsync(
   what: string,
   words: Int32Array,
@@ -107,7 +106,7 @@ export async function awaitEventAsync(
 ): Promise<boolean> {
   const deadline = deadlineOf(what, options);
   const signal = options?.signal;
-  if (signal?.aborted === true) throw signal.reason;
+  if (isAborted(signal)) throw interrupted(what, signal);
   Atomics.add(words, base + SLEEPERS, 1);
   try {
     for (;;) {
@@ -116,8 +115,8 @@ export async function awaitEventAsync(
       // Awaited only if need be: a waiter then goes to sleep before its caller goes on.
       if (typeof result === "boolean" ? result : await result) return true;
       if (isPast(deadline)) return false;
-      const leftMs = deadline === FOREVER ? FOREVER : Math.max(0, deadline - nowMs());
-      await waitAsyncOn(words, base + EVENTS, events, leftMs, signal);
+      await napAsync(words, { word: base + EVENTS, expected: events }, deadline, signal);
+      if (isAborted(signal)) throw interrupted(what, signal);
     }
   } catch (error) {
     passOn(words, base);

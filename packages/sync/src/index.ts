@@ -15,7 +15,8 @@ export {
 export { SyncError, type SyncErrorCode } from "./errors.ts";
 export { ExclusiveLock } from "./exclusive-lock.ts";
 export { Guard } from "./guard.ts";
-export { Mutex } from "./mutex.ts";
+export { Mutex, type MutexOptions } from "./mutex.ts";
+export { PerWorkerRwSem, type PerWorkerRwSemOptions } from "./per-worker-rwsem.ts";
 export { RcuList } from "./rcu/list.ts";
 export { RcuRef, type ReadSide } from "./rcu/ref.ts";
 export { SrcuDomain, type SrcuDomainOptions } from "./rcu/srcu.ts";
@@ -27,12 +28,13 @@ export {
   type StalledAgent,
   type StallOptions,
 } from "./rcu.ts";
-export { Mutex, type MutexOptions } from "./mutex.ts";
-export { PerWorkerRwSem, type PerWorkerRwSemOptions } from "./per-worker-rwsem.ts";
-export { RcuDomain, type RcuDomainOptions } from "./rcu.ts";
 export { RefCount, type RefCountFault, type RefCountLock, type RefCountOptions } from "./refcount.ts";
 export { RwSem, WriteGuard } from "./rwsem.ts";
 export type { RwSemOptions, RwSemPolicy } from "./rwsem-policy.ts";
+export { Semaphore } from "./semaphore.ts";
+export { SeqCount } from "./seqcount.ts";
+export { SeqLatch } from "./seqlatch.ts";
+export { SeqLock } from "./seqlock.ts";
 export {
   McsLock,
   QSpinLock,
@@ -41,14 +43,6 @@ export {
   TestAndSetLock,
   TicketLock,
 } from "./spinlock.ts";
-export type { AsyncWaitOptions, WaitOptions, WaitSignal } from "./words.ts";
-export { Semaphore } from "./semaphore.ts";
-export { SeqCount } from "./seqcount.ts";
-export { SeqLatch } from "./seqlatch.ts";
-export { SeqLock } from "./seqlock.ts";
-export { SpinLock } from "./spinlock.ts";
-export type { AbortSignalLike, AsyncWaitOptions } from "./wait-async.ts";
-export { type WaitForAsyncOptions, type WaitForOptions, WaitQueueHead } from "./wait-queue-head.ts";
 export {
   type AgentDeath,
   type AgentState,
@@ -58,4 +52,5 @@ export {
   ThreadRegistry,
   type WorkerLike,
 } from "./threads.ts";
-export type { WaitOptions } from "./words.ts";
+export { type WaitForAsyncOptions, type WaitForOptions, WaitQueueHead } from "./wait-queue-head.ts";
+export type { AsyncWaitOptions, WaitOptions, WaitSignal } from "./words.ts";

@@ -49,8 +49,7 @@ import {
 } from "./event-count.ts";
 import { Guard } from "./guard.ts";
 import type { RcuDomain } from "./rcu.ts";
-import type { AsyncWaitOptions } from "./wait-async.ts";
-import { checkWords, deadlineOf, FOREVER, nowMs, type WaitOptions } from "./words.ts";
+import { type AsyncWaitOptions, checkWords, deadlineOf, FOREVER, nowMs, type WaitOptions } from "./words.ts";
 
 const WORKERS = 0;
 const MODE = 1;
@@ -177,7 +176,7 @@ export class PerWorkerRwSem {
     }
   }
 
-  /** The same without blocking the thread. Rejects with the signal's `reason` when it is aborted. */
+  /** The same without blocking the thread. Rejects with `EINTR` when it is aborted. */
   async downReadAsync(options?: AsyncWaitOptions): Promise<boolean> {
     const what = "PerWorkerRwSem.downReadAsync";
     const attempt = (): boolean => this.tryDownRead();
@@ -219,7 +218,7 @@ export class PerWorkerRwSem {
     return false;
   }
 
-  /** The same without blocking the thread. Rejects with the signal's `reason` when it is aborted. */
+  /** The same without blocking the thread. Rejects with `EINTR` when it is aborted. */
   async downWriteAsync(options?: AsyncWaitOptions): Promise<boolean> {
     const what = "PerWorkerRwSem.downWriteAsync";
     const deadline = deadlineOf(what, options);

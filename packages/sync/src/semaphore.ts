@@ -17,9 +17,16 @@
  */
 import { SyncError } from "./errors.ts";
 import { Guard } from "./guard.ts";
-import { type AsyncWaitOptions, waitAsyncOn } from "./wait-async.ts";
 import { Kind, QUEUE_WORDS, WaitQueue, Wake } from "./wait-queue.ts";
-import { assertMayBlock, checkWords, deadlineOf, FOREVER, isPast, nowMs, type WaitOptions } from "./words.ts";
+import { runAsync, runBlocking, type SlowPath } from "./waiting.ts";
+import {
+  type AsyncWaitOptions,
+  assertMayBlock,
+  checkWords,
+  deadlineOf,
+  FOREVER,
+  type WaitOptions,
+} from "./words.ts";
 
 const QUEUE = 8;
 
@@ -29,8 +36,6 @@ const PERMITS_MAX = (1 << 30) - 1;
 
 /** How {@link Semaphore} tells that a permit was to be had on the way into the queue. */
 const TAKEN = -1;
-/** A task that finds the queue full looks again after so long. */
-const FULL_RETRY_MS = 4;
 
 /**
  * A counting semaphore, first come first served.
@@ -98,34 +103,22 @@ export class Semaphore {
   down(options?: WaitOptions): boolean {
     const deadline = options === undefined ? FOREVER : deadlineOf("Semaphore.down", options);
     if (this.tryDown()) return true;
-    assertMayBlock("Semaphore.down", this.#words);
-    for (;;) {
-      const slot = this.#enqueue();
-      if (slot === TAKEN) return true;
-      if (slot !== 0) {
-        this.#queue.sleep(slot, deadline);
-        return this.#leave(slot);
-      }
-      if (!this.#queue.waitForSlot(deadline)) return false;
-    }
+    assertMayBlock("Semaphore.down", this.#words, "Semaphore.downAsync or tryDown");
+    return runBlocking(this.#words, this.#slowPath(), deadline);
   }
 
   /**
-   * The same without blocking the thread, on an `ArrayBuffer` too. Rejects with the signal's `reason` when
+   * The same without blocking the thread, on an `ArrayBuffer` too. Rejects with `EINTR` when
    * it is aborted, unless a permit has arrived before.
    */
-  async downAsync(options?: AsyncWaitOptions): Promise<boolean> {
-    const deadline = deadlineOf("Semaphore.downAsync", options);
-    const signal = options?.signal;
-    if (signal?.aborted === true) throw signal.reason;
-    for (let slot = this.#enqueue(); slot !== TAKEN; slot = this.#enqueue()) {
-      const leftMs = deadline === FOREVER ? FOREVER : Math.max(0, deadline - nowMs());
-      if (slot !== 0) return this.#sleepAsync(slot, leftMs, signal);
-      if (isPast(deadline)) return false;
-      // Nobody notifies STATE: this is a nap that the signal can end.
-      await waitAsyncOn(this.#words, this.#state, this.#load(), Math.min(leftMs, FULL_RETRY_MS), signal);
-    }
-    return true;
+  downAsync(options?: AsyncWaitOptions): Promise<boolean> {
+    return runAsync(
+      "Semaphore.downAsync",
+      this.#words,
+      options,
+      () => this.tryDown(),
+      () => this.#slowPath(),
+    );
   }
 
   /**
@@ -182,6 +175,18 @@ export class Semaphore {
     return `Semaphore(${this.available} available, waiting: ${this.waiterCount})`;
   }
 
+  *#slowPath(): SlowPath {
+    const queue = this.#queue;
+    for (let slot = this.#enqueue(); slot !== TAKEN; slot = this.#enqueue()) {
+      if (slot !== 0) {
+        yield queue.napOf(slot);
+        return this.#leave(slot);
+      }
+      if (!(yield* queue.waitForSlot())) return false;
+    }
+    return true;
+  }
+
   /** Enters the queue. @returns the slot, 0 if the queue is full, or TAKEN if there was a permit after all */
   #enqueue(): number {
     const queue = this.#queue;
@@ -200,20 +205,6 @@ export class Semaphore {
     if (queue.head === 0) this.#clearWaiters();
     queue.unlock();
     return slot;
-  }
-
-  async #sleepAsync(
-    slot: number,
-    leftMs: number,
-    signal: AsyncWaitOptions["signal"] | undefined,
-  ): Promise<boolean> {
-    try {
-      await waitAsyncOn(this.#words, slot, Wake.Asleep, leftMs, signal); // A slot's first word is WAKE.
-    } catch (error) {
-      if (!this.#leave(slot)) throw error;
-      return true;
-    }
-    return this.#leave(slot);
   }
 
   /** Gives the slot back after sleeping. @returns whether it has been given a permit */

@@ -25,8 +25,7 @@
 
 import { SyncError } from "./errors.ts";
 import { awaitEvent, awaitEventAsync, EVENT_WORDS, validateEvent, wakeEvent } from "./event-count.ts";
-import type { AsyncWaitOptions } from "./wait-async.ts";
-import { checkWords, type WaitOptions } from "./words.ts";
+import { type AsyncWaitOptions, checkWords, type WaitOptions } from "./words.ts";
 
 const EVENTS = 1;
 /** Looks at an odd counter before sleeping: a write section is a few stores. */
@@ -82,7 +81,7 @@ export class SeqCount {
     return (seq & 1) === 0 ? seq : this.#beginSlow(options);
   }
 
-  /** The same without blocking the thread. Rejects with the signal's `reason`, or `ETIMEDOUT`. */
+  /** The same without blocking the thread. Rejects with `EINTR`, or `ETIMEDOUT`. */
   async beginAsync(options?: AsyncWaitOptions): Promise<number> {
     const isEven = (): boolean => !this.isWriting;
     for (;;) {

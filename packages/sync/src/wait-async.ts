@@ -1,108 +1,92 @@
 /*
  * Atomics.wait that does not block, for every engine and both kinds of buffer.
  *
- * Where Atomics.waitAsync exists and the words are shared, the engine keeps the waiter in the same list as
- * the threads asleep in Atomics.wait, in order of arrival. Elsewhere (an engine without it, or an ArrayBuffer
- * whose other tasks are the only ones that can change it) the word is polled. A poller sees no notify, only a
- * changed word, so whoever wakes must change the word, and not change it back: use a generation.
+ * Why an aborted sleeper takes no wake-up with it: the engine has no call that ends one waitAsync. A waiter
+ * left behind in its list would swallow the notify meant for the word's next sleeper. So an abort notifies
+ * everybody on the word: it ends our own sleep, and the others look again and sleep on. In a queue nobody
+ * else sleeps on the word; on a spinlock the price is one round of needless looks per abort.
  *
- * Giving up: the engine removes a waiter on its timeout, but knows no AbortSignal. An abandoned waiter would
- * swallow a notify meant for somebody else; so an abort notifies everybody on the word. Our own waiter leaves
- * the list with that, the others find nothing changed and wait again. An abort is rare; a lost wake-up hangs.
+ * The fallback looks at the word again and again, with growing pauses. Words on an ArrayBuffer are polled as
+ * well, because no engine waits on them; there the holder is another task of the same thread.
  */
-import { isShared, nowMs, type SleepResult, type WaitOptions } from "./words.ts";
+import { SyncError } from "./errors.ts";
+import { FOREVER, isPast, isShared, nowMs, type WaitSignal } from "./words.ts";
 
-/** The part of an `AbortSignal` that is used here; the real one of any platform fits. */
-export interface AbortSignalLike {
-  readonly aborted: boolean;
-  readonly reason: unknown;
-  addEventListener(type: "abort", listener: () => void): void;
-  removeEventListener(type: "abort", listener: () => void): void;
+/** A place to sleep: `words[word]`, for as long as it is `expected`. */
+export interface Nap {
+  readonly word: number;
+  readonly expected: number;
 }
 
-/** Options of every call that waits without blocking the thread. */
-export interface AsyncWaitOptions extends WaitOptions {
-  /** Gives up when this is aborted: the promise rejects with the signal's `reason`. */
-  readonly signal?: AbortSignalLike | undefined;
+/** Has the signal, if there is one, been aborted? */
+export function isAborted(signal: WaitSignal | undefined): boolean {
+  return signal?.aborted === true;
 }
 
-interface Timers {
-  setTimeout(fn: () => void, ms: number): unknown;
-  clearTimeout(timer: unknown): void;
+/** What a wait rejects with when its signal is aborted. */
+export function interrupted(what: string, signal: WaitSignal | undefined): SyncError {
+  return new SyncError("EINTR", `${what}: aborted`, { cause: signal?.reason });
 }
-const timers = globalThis as unknown as Timers;
-
-/** Longest delay a timer of any platform accepts. */
-const TIMER_MAX_MS = 0x7fffffff;
-/** The poll's delay doubles up to this: the most a wake-up can be late, apart from a busy event loop. */
-const POLL_MAX_MS = 8;
 
 /**
- * Waits while `words[index]` is `expected`, without blocking. A pending wait keeps the process alive, as a
- * timer does.
+ * Sleeps at a place without blocking the thread. It does not keep a process alive by itself.
  *
- * @param timeoutMs - gives up after that many milliseconds, `Infinity` for never
- * @param signal - when it is aborted the promise rejects with its `reason`
- * @returns `"ok"` when notified, `"not-equal"` if the word had another value already, or `"timed-out"`
+ * @returns `false` if the deadline has passed or the signal is aborted
  */
-export function waitAsyncOn(
+export function napAsync(
   words: Int32Array,
-  index: number,
-  expected: number,
-  timeoutMs: number = Number.POSITIVE_INFINITY,
-  signal?: AbortSignalLike,
-): Promise<SleepResult> {
-  if (signal?.aborted === true) return Promise.reject(signal.reason);
-  if (!isShared(words) || typeof Atomics.waitAsync !== "function") {
-    return pollFor(words, index, expected, timeoutMs, signal);
-  }
-  const waiter = Atomics.waitAsync(words, index, expected, timeoutMs);
-  if (!waiter.async) return Promise.resolve(waiter.value);
-  return new Promise((resolve, reject) => {
-    const keepAlive = timers.setTimeout(() => {}, TIMER_MAX_MS);
-    const finish = (): void => {
-      timers.clearTimeout(keepAlive);
-      signal?.removeEventListener("abort", abort);
-    };
-    const abort = (): void => {
-      finish();
-      Atomics.notify(words, index);
-      reject(signal?.reason);
-    };
-    signal?.addEventListener("abort", abort);
-    waiter.value.then((result) => {
-      finish();
-      resolve(result);
-    }, reject);
-  });
+  nap: Nap,
+  deadline: number,
+  signal: WaitSignal | undefined,
+): Promise<boolean> | boolean {
+  if (isAborted(signal)) return false;
+  // Asked at each nap: the cost is nothing beside a sleep, and a test can take it away.
+  if (!isShared(words) || typeof Atomics.waitAsync !== "function") return poll(words, nap, deadline, signal);
+  const timeoutMs = deadline === FOREVER ? FOREVER : Math.max(0, deadline - nowMs());
+  const sleep = Atomics.waitAsync(words, nap.word, nap.expected, timeoutMs);
+  if (!sleep.async) return sleep.value !== "timed-out";
+  return signal === undefined ? isWoken(sleep.value) : abortable(words, nap.word, sleep.value, signal);
 }
 
-function pollFor(
+async function isWoken(sleep: Promise<"ok" | "timed-out">): Promise<boolean> {
+  return (await sleep) !== "timed-out";
+}
+
+async function abortable(
   words: Int32Array,
-  index: number,
-  expected: number,
-  timeoutMs: number,
-  signal: AbortSignalLike | undefined,
-): Promise<SleepResult> {
-  if (Atomics.load(words, index) !== expected) return Promise.resolve("not-equal");
-  const deadline = nowMs() + timeoutMs;
-  return new Promise((resolve, reject) => {
-    let timer: unknown;
-    let delayMs = 0;
-    const finish = (settle: () => void): void => {
-      timers.clearTimeout(timer);
-      signal?.removeEventListener("abort", abort);
-      settle();
-    };
-    const abort = (): void => finish(() => reject(signal?.reason));
-    const look = (): void => {
-      if (Atomics.load(words, index) !== expected) return finish(() => resolve("ok"));
-      const leftMs = deadline - nowMs();
-      if (leftMs <= 0) return finish(() => resolve("timed-out"));
-      timer = timers.setTimeout(look, Math.min(delayMs, leftMs));
-      delayMs = Math.min(POLL_MAX_MS, 2 * delayMs + 1);
-    };
-    signal?.addEventListener("abort", abort);
-    look();
-  });
+  word: number,
+  sleep: Promise<"ok" | "timed-out">,
+  signal: WaitSignal,
+): Promise<boolean> {
+  const wakeAll = () => void Atomics.notify(words, word);
+  signal.addEventListener("abort", wakeAll);
+  try {
+    return (await sleep) !== "timed-out" && !signal.aborted;
+  } finally {
+    signal.removeEventListener("abort", wakeAll);
+  }
+}
+
+/** Looks in the first turns of the event loop one after the other; a holder is often gone by then. */
+const EAGER_POLLS = 16;
+/** Longest pause between two looks, and so the longest delay of a timeout or an abort. */
+const POLL_MAX_MS = 8;
+
+async function poll(
+  words: Int32Array,
+  { word, expected }: Nap,
+  deadline: number,
+  signal: WaitSignal | undefined,
+): Promise<boolean> {
+  for (let look = 0; Atomics.load(words, word) === expected; look++) {
+    if (isAborted(signal) || isPast(deadline)) return false;
+    const pauseMs = look < EAGER_POLLS ? 0 : Math.min(POLL_MAX_MS, look - EAGER_POLLS + 1);
+    await turn(Math.min(pauseMs, deadline - nowMs()));
+  }
+  return true;
+}
+
+function turn(delayMs: number): Promise<void> {
+  const timers = globalThis as unknown as { setTimeout(fn: () => void, ms: number): unknown };
+  return new Promise((resolve) => timers.setTimeout(resolve, Math.max(0, delayMs)));
 }

@@ -22,8 +22,7 @@ import {
   validateEvent,
   wakeEvent,
 } from "./event-count.ts";
-import type { AsyncWaitOptions } from "./wait-async.ts";
-import { checkWords, type WaitOptions } from "./words.ts";
+import { type AsyncWaitOptions, checkWords, type WaitOptions } from "./words.ts";
 
 const SHARED = 0;
 const EXCLUSIVE = SHARED + EVENT_WORDS;
@@ -84,7 +83,7 @@ export class WaitQueueHead {
   }
 
   /**
-   * The same without blocking the thread; the condition may be async. Rejects with the signal's `reason` when
+   * The same without blocking the thread; the condition may be async. Rejects with `EINTR` when
    * it is aborted.
    */
   waitForAsync(condition: () => boolean | Promise<boolean>, options?: WaitForAsyncOptions): Promise<boolean> {

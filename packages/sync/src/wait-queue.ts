@@ -24,7 +24,8 @@
  * free() frees the slot, then looks at OVERFLOW. One of the two sees the other.
  */
 import { TestAndSetLock } from "./spinlock/test-and-set.ts";
-import type { Nap, SlowPath } from "./waiting.ts";
+import type { Nap } from "./wait-async.ts";
+import type { SlowPath } from "./waiting.ts";
 import { canBlock, pause } from "./words.ts";
 
 const HEAD = 1;

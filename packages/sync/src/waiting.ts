@@ -5,32 +5,9 @@
  * sleeps there in Atomics.wait, an async call in Atomics.waitAsync; both tell the generator whether to go on.
  * It answers `false` by leaving the lock's words as if it had never come, unless it finds that it has been
  * granted the lock meanwhile: a grant wins over a timeout and over an abort.
- *
- * Why an aborted sleeper takes no wake-up with it: the engine has no call that ends one waitAsync. A waiter
- * left behind in its list would swallow the notify meant for the word's next sleeper. So an abort notifies
- * everybody on the word: it ends our own sleep, and the others look again and sleep on. In a queue nobody
- * else sleeps on the word; on a spinlock the price is one round of needless looks per abort.
- *
- * The fallback looks at the word again and again, with growing pauses. Words on an ArrayBuffer are polled as
- * well, because no engine waits on them; there the holder is another task of the same thread.
  */
-import { SyncError } from "./errors.ts";
-import {
-  type AsyncWaitOptions,
-  deadlineOf,
-  FOREVER,
-  isPast,
-  isShared,
-  nowMs,
-  sleepWhile,
-  type WaitSignal,
-} from "./words.ts";
-
-/** A place to sleep: `words[word]`, for as long as it is `expected`. */
-export interface Nap {
-  readonly word: number;
-  readonly expected: number;
-}
+import { interrupted, isAborted, type Nap, napAsync } from "./wait-async.ts";
+import { type AsyncWaitOptions, deadlineOf, sleepWhile } from "./words.ts";
 
 /** Yields where it would sleep, is told whether to go on, returns whether it has got what it waited for. */
 export type SlowPath = Generator<Nap, boolean, boolean>;
@@ -67,71 +44,4 @@ export async function runAsync(
   while (step.done !== true) step = path.next(await napAsync(words, step.value, deadline, signal));
   if (!step.value && isAborted(signal)) throw interrupted(what, signal);
   return step.value;
-}
-
-function isAborted(signal: WaitSignal | undefined): boolean {
-  return signal?.aborted === true;
-}
-
-function interrupted(what: string, signal: WaitSignal | undefined): SyncError {
-  return new SyncError("EINTR", `${what}: aborted`, { cause: signal?.reason });
-}
-
-/** @returns `false` if the deadline has passed or the signal is aborted */
-function napAsync(
-  words: Int32Array,
-  nap: Nap,
-  deadline: number,
-  signal: WaitSignal | undefined,
-): Promise<boolean> | boolean {
-  if (isAborted(signal)) return false;
-  // Asked at each nap: the cost is nothing beside a sleep, and a test can take it away.
-  if (!isShared(words) || typeof Atomics.waitAsync !== "function") return poll(words, nap, deadline, signal);
-  const timeoutMs = deadline === FOREVER ? FOREVER : Math.max(0, deadline - nowMs());
-  const sleep = Atomics.waitAsync(words, nap.word, nap.expected, timeoutMs);
-  if (!sleep.async) return sleep.value !== "timed-out";
-  return signal === undefined ? isWoken(sleep.value) : abortable(words, nap.word, sleep.value, signal);
-}
-
-async function isWoken(sleep: Promise<"ok" | "timed-out">): Promise<boolean> {
-  return (await sleep) !== "timed-out";
-}
-
-async function abortable(
-  words: Int32Array,
-  word: number,
-  sleep: Promise<"ok" | "timed-out">,
-  signal: WaitSignal,
-): Promise<boolean> {
-  const wakeAll = () => void Atomics.notify(words, word);
-  signal.addEventListener("abort", wakeAll);
-  try {
-    return (await sleep) !== "timed-out" && !signal.aborted;
-  } finally {
-    signal.removeEventListener("abort", wakeAll);
-  }
-}
-
-/** Looks in the first turns of the event loop one after the other; a holder is often gone by then. */
-const EAGER_POLLS = 16;
-/** Longest pause between two looks, and so the longest delay of a timeout or an abort. */
-const POLL_MAX_MS = 8;
-
-async function poll(
-  words: Int32Array,
-  { word, expected }: Nap,
-  deadline: number,
-  signal: WaitSignal | undefined,
-): Promise<boolean> {
-  for (let look = 0; Atomics.load(words, word) === expected; look++) {
-    if (isAborted(signal) || isPast(deadline)) return false;
-    const pauseMs = look < EAGER_POLLS ? 0 : Math.min(POLL_MAX_MS, look - EAGER_POLLS + 1);
-    await turn(Math.min(pauseMs, deadline - nowMs()));
-  }
-  return true;
-}
-
-function turn(delayMs: number): Promise<void> {
-  const timers = globalThis as unknown as { setTimeout(fn: () => void, ms: number): unknown };
-  return new Promise((resolve) => timers.setTimeout(resolve, Math.max(0, delayMs)));
 }

@@ -24,7 +24,7 @@ export interface WaitSignal {
  */
 export interface AsyncWaitOptions extends WaitOptions {
   /** Aborting it ends the wait with a rejection by `SyncError` `EINTR`, unless the lock has been granted by then. */
-  readonly signal?: WaitSignal;
+  readonly signal?: WaitSignal | undefined;
 }
 
 /** Result of {@link sleepWhile}. */

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { waitAsyncOn } from "../src/wait-async.ts";
+import { napAsync } from "../src/wait-async.ts";
 
 const shared = () => new Int32Array(new SharedArrayBuffer(64));
+const NEVER = Number.POSITIVE_INFINITY;
 
 /** The three ways in which the same promise is kept. */
 const ways = [
@@ -10,13 +11,13 @@ const ways = [
   { way: "polling an ArrayBuffer", make: () => new Int32Array(16), hide: false },
 ];
 
-describe.each(ways)("waitAsyncOn by $way", ({ make, hide }) => {
+describe.each(ways)("a nap by $way", ({ make, hide }) => {
   const words = make();
-  const start = (expected: number, timeoutMs?: number, signal?: AbortSignal) => {
+  const nap = (expected: number, timeoutMs = NEVER, signal?: AbortSignal) => {
     const real = Atomics.waitAsync;
     if (hide) Object.assign(Atomics, { waitAsync: undefined });
     try {
-      return waitAsyncOn(words, 3, expected, timeoutMs, signal);
+      return napAsync(words, { word: 3, expected }, performance.now() + timeoutMs, signal);
     } finally {
       Object.assign(Atomics, { waitAsync: real });
     }
@@ -26,44 +27,44 @@ describe.each(ways)("waitAsyncOn by $way", ({ make, hide }) => {
     Atomics.notify(words, 3);
   };
 
-  it("is ok when the word is changed and notified", async () => {
+  it("ends when the word is changed and notified", async () => {
     change(0);
-    const waiting = start(0);
+    const waiting = nap(0);
     change(1);
-    expect(await waiting).toBe("ok");
+    expect(await waiting).toBe(true);
   });
 
-  it("does not wait if the word has another value", async () => {
+  it("does not begin if the word has another value", async () => {
     change(5);
-    expect(await start(4)).toBe("not-equal");
+    expect(await nap(4)).toBe(true);
   });
 
-  it("gives up after the timeout", async () => {
+  it("is given up after the timeout", async () => {
     change(0);
-    expect(await start(0, 2)).toBe("timed-out");
-    expect(await start(0, 0)).toBe("timed-out");
+    expect(await nap(0, 2)).toBe(false);
+    expect(await nap(0, 0)).toBe(false);
   });
 
-  it("rejects with the reason of a signal that is aborted before or meanwhile, and of no other", async () => {
+  it("is given up when its own signal is aborted, before or meanwhile, and no other nap with it", async () => {
     change(0);
-    await expect(start(0, undefined, AbortSignal.abort("before"))).rejects.toBe("before");
+    expect(await nap(0, NEVER, AbortSignal.abort("before"))).toBe(false);
     const controller = new AbortController();
-    const waiting = start(0, undefined, controller.signal);
-    const other = start(0, undefined, new AbortController().signal);
+    const waiting = nap(0, NEVER, controller.signal);
     setTimeout(() => controller.abort("meanwhile"), 1);
-    await expect(waiting).rejects.toBe("meanwhile");
+    expect(await waiting).toBe(false);
+    const other = nap(0, NEVER, new AbortController().signal);
     change(1);
-    expect(await other).toBe("ok");
+    expect(await other).toBe(true);
   });
 });
 
 it("leaves nobody in the engine's list after an abort, so that the next notify reaches who still waits", async () => {
   const words = shared();
   const controller = new AbortController();
-  const aborted = waitAsyncOn(words, 0, 0, undefined, controller.signal);
+  const aborted = napAsync(words, { word: 0, expected: 0 }, NEVER, controller.signal);
   controller.abort("enough");
-  await expect(aborted).rejects.toBe("enough");
-  const waiting = waitAsyncOn(words, 0, 0);
+  expect(await aborted).toBe(false);
+  const waiting = napAsync(words, { word: 0, expected: 0 }, NEVER, undefined);
   expect(Atomics.notify(words, 0, 1)).toBe(1);
-  expect(await waiting).toBe("ok");
+  expect(await waiting).toBe(true);
 });
