@@ -169,6 +169,27 @@ describe("PerWorkerRwSem", () => {
     a.validate();
   });
 
+  it("wakes a writer if the only reader that slept gave up while its turn was being declared", async () => {
+    const { words, a, b } = make();
+    a.downWrite();
+    const writing = b.downWriteAsync();
+    const [sleepers, turn] = [SUBJECT + 5, SUBJECT + 10];
+    Atomics.add(words, sleepers, 1);
+    const { store } = Atomics;
+    Atomics.store = ((view: Int32Array, word: number, value: number) => {
+      if (word === turn) Atomics.sub(words, sleepers, 1); // It has looked at TURN, which is still 0.
+      return store(view, word, value);
+    }) as typeof store;
+    try {
+      a.upWrite();
+    } finally {
+      Atomics.store = store;
+    }
+    expect(await writing).toBe(true);
+    b.upWrite();
+    a.validate();
+  });
+
   it("leaves no trace of a writer that gave up while readers were in", async () => {
     const { a, b } = make();
     b.downRead();
