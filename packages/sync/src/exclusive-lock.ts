@@ -56,7 +56,8 @@ export abstract class ExclusiveLock {
 
   /**
    * Takes the lock without blocking the thread, also on an `ArrayBuffer`. The holder is then the task that
-   * awaits, not the thread: while it holds the lock, a blocking `lock()` by the same thread never returns.
+   * awaits, not the thread. While a task of a thread holds or awaits a lock, that thread must not block for it:
+   * the task, which is first, could never go on. Nor does a pending wait keep a Node process alive by itself.
    *
    * @returns resolves to `true`, or `false` if `timeoutMs` was given and has passed; a grant that comes in
    * the same moment as a timeout or an abort wins, so look at the result

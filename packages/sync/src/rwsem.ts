@@ -193,8 +193,8 @@ export class RwSem {
 
   /**
    * As {@link downRead}, without blocking the thread, also on an `ArrayBuffer`. The holder is then the task
-   * that awaits, not the thread: while it holds the lock, a blocking `downWrite()` of the same thread never
-   * returns.
+   * that awaits, not the thread. While a task of a thread holds or awaits the lock, that thread must not block
+   * for it: the task could never go on. Nor does a pending wait keep a Node process alive by itself.
    *
    * @returns resolves to `true`, or `false` if `timeoutMs` was given and has passed; a grant that comes in
    * the same moment as a timeout or an abort wins, so look at the result
