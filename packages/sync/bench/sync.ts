@@ -8,7 +8,7 @@
  * bench/RESULTS.md.
  */
 import { writeFileSync } from "node:fs";
-import { cpus } from "node:os";
+import { cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { buildC } from "./c-reference.ts";
 import { CONTENDED, type Row, rowsOf, tableOf } from "./rows.ts";
@@ -63,11 +63,13 @@ async function measure(rounds: number): Promise<{ ns: Map<string, number>; notic
   return { ns: samples.figures(), notices: c.notices };
 }
 
-function resultsPage(rows: readonly Row[], notices: readonly string[]): string {
+function resultsPage(rows: readonly Row[], notices: readonly string[], load: number): string {
   const machine = `${cpus()[0].model.trim()}, ${cpus().length} logical cores, Node ${process.versions.node}`;
   return `# What the primitives cost
 
-Written by \`pnpm bench:sync --write\` on ${machine}. Each figure is the minimum over interleaved rounds of one run,
+Written by \`pnpm bench:sync --write\` on ${machine}. The load was ${load.toFixed(1)}
+when the run began: above 0.5 others were at work, and rows of two threads say little.
+Each figure is the minimum over interleaved rounds of one run,
 except that of threads which contend for a lock or take turns it is the median.
 A ratio is the first figure over the second: less is better, and a goal is the largest ratio that meets it.
 Rows without a goal are shown for comparison.
@@ -90,10 +92,11 @@ if (!Number.isInteger(rounds) || rounds < 1) {
   console.error(`--rounds must be an integer >= 1, got ${values.rounds}`);
   process.exit(2);
 }
+const load = loadavg()[0];
 const { ns, notices } = await measure(rounds);
 const rows = rowsOf(ns);
 for (const notice of notices) console.error(`notice: ${notice}`);
-if (values.write) writeFileSync(new URL("./RESULTS.md", import.meta.url), resultsPage(rows, notices));
+if (values.write) writeFileSync(new URL("./RESULTS.md", import.meta.url), resultsPage(rows, notices, load));
 if (values.json) {
   console.log(JSON.stringify({ node: process.versions.node, cpu: cpus()[0].model.trim(), rows }, null, 2));
 } else console.log(tableOf(rows));
