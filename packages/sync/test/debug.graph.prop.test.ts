@@ -41,6 +41,7 @@ describe("LockGraph", () => {
       fc.property(fc.array(edges(), { maxLength: 9 }), edges(), (known, edge) => {
         const graph = new LockGraph();
         for (const each of known) graph.add(each);
+        graph.validate();
         const cycle = graph.findCycle(edge);
         expect(cycle !== undefined).toBe(naiveHasCycle(known, edge));
         if (cycle === undefined) return;
@@ -61,9 +62,16 @@ describe("LockGraph", () => {
         const [graph, copy] = [new LockGraph(), new LockGraph()];
         for (const each of known) graph.add(each);
         for (const each of JSON.parse(JSON.stringify(graph)) as LockEdge[]) copy.add(each);
+        copy.validate();
         expect(String(copy)).toBe(String(graph));
         expect(known.every((each) => copy.has(each))).toBe(true);
       }),
     );
+  });
+
+  it("has a validate that finds a class which depends on itself", () => {
+    const graph = new LockGraph();
+    graph.add({ from: end(1, false, false), to: end(1, true, false) });
+    expect(() => graph.validate()).toThrow("LockGraph: c1 -> c1 (read) leads to the class it comes from");
   });
 });

@@ -24,7 +24,10 @@ beforeEach(() => {
   words = new Int32Array(new SharedArrayBuffer(8192));
   reports = [];
 });
-afterEach(() => debug?.disable());
+afterEach(() => {
+  debug?.graph.validate();
+  debug?.disable();
+});
 
 /** Switches the checks on; reports are collected, and what was reported goes on. */
 function collect(options: LockDebugOptions = {}): void {

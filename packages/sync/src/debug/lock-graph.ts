@@ -70,6 +70,19 @@ export class LockGraph {
     return undefined;
   }
 
+  /** Throws an `Error` naming the dependency that is filed under another class, or leads to its own. */
+  validate(): void {
+    for (const [from, out] of this.#edges) {
+      for (const [key, edge] of out) {
+        const text = `LockGraph: ${describe(edge.from)} -> ${describe(edge.to)}`;
+        if (edge.from.className !== from || edgeKey(edge) !== key) {
+          throw new Error(`${text} is filed under ${from}, ${key}`);
+        }
+        if (edge.to.className === from) throw new Error(`${text} leads to the class it comes from`);
+      }
+    }
+  }
+
   #expand(
     from: string,
     arrivedRecursive: boolean,
