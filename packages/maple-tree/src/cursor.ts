@@ -23,33 +23,15 @@
  */
 import { type CyclicAllocation, type CyclicRequest, cyclicRefusal, cyclicResult } from "./allocate.ts";
 import type { TreeCore } from "./core.ts";
+import type { Position } from "./cursor-place.ts";
+import { CursorSteps } from "./cursor-steps.ts";
 import { checkIndex, checkRange, MapleError } from "./errors.ts";
 import { searchGap } from "./gap.ts";
 import { endsAtRoot } from "./gap-refusal.ts";
 import { MAX_INDEX, MAX_NODE_ENTRY } from "./geometry.ts";
-import * as L from "./layout.ts";
 import { Reservation, takeNodes, withNodes } from "./reservation.ts";
-import { newPlace, type Place, stepTo, walkTo } from "./walk.ts";
 import { finishBulk, plan, plannedNodes, write } from "./write.ts";
 import type { WriteState } from "./write-state.ts";
-
-/** A slot of a node, and the range of that node. */
-export interface Position {
-  readonly min: number;
-  readonly max: number;
-  readonly slot: number;
-}
-
-/** Where a cursor stands; see the table at the top of cursor.ts. */
-export type CursorStatus =
-  | "start"
-  | "active"
-  | "root"
-  | "none"
-  | "pause"
-  | "overflow"
-  | "underflow"
-  | "error";
 
 /** Error numbers a cursor reports, negative as in the kernel. */
 export const Errno = { ENOMEM: -12, EBUSY: -16, EINVAL: -22 } as const;
@@ -60,26 +42,8 @@ export const Errno = { ENOMEM: -12, EBUSY: -16, EINVAL: -22 } as const;
  * Reads open their own read section. Writes need the tree's write lock, which the caller holds (`tree.locked`,
  * or the external lock). Entries are handles; 0 means none.
  */
-export class MapleCursor {
-  /** First index of the request, or of the result. */
-  index: number;
-  /** Last index of the request, or of the result; inclusive. */
-  last: number;
-  /** Where the cursor stands. */
-  status: CursorStatus = "start";
-  /** Errno of status `error`, 0 otherwise. */
-  error = 0;
-  readonly #core: TreeCore;
+export class MapleCursor extends CursorSteps {
   readonly #writer: WriteState;
-  readonly #place: Place = newPlace();
-  /** Version of the tree when #place was found. */
-  #version = 0;
-  /** Does #place tell the range that index lies in, as of #version? */
-  #placed = false;
-  /** Has the request been narrowed since? Steps then leave from the range that #place tells. */
-  #within = false;
-  /** Where {@link reserve} stopped: the lowest node that holds all of a range which leaves its leaf. */
-  #span: Position | undefined = undefined;
   /** Nodes that {@link nomem} has taken for the store to be tried again. */
   #nodes: number[] = [];
   /** Nodes that the store which failed had asked for. */
@@ -88,101 +52,8 @@ export class MapleCursor {
 
   /** Package-internal: use `tree.cursor()`. */
   constructor(core: TreeCore, writer: WriteState, index: number, last: number) {
-    checkRange("cursor", index, last);
-    this.#core = core;
+    super(core, index, last);
     this.#writer = writer;
-    this.index = index;
-    this.last = last;
-  }
-
-  /** Goes to `index`, not walked. @param last - end of the range of a store to come; default `index` */
-  set(index: number, last: number = index): void {
-    checkRange("set", index, last);
-    this.index = index;
-    this.last = last;
-    this.reset();
-  }
-
-  /** Forgets the place: the next step walks from the root to `index`. */
-  reset(): void {
-    this.status = "start";
-    this.error = 0;
-    this.#placed = false;
-    this.#span = undefined;
-  }
-
-  /** Lets go of the place so that find goes on behind it later, whatever happens to the tree meanwhile. */
-  pause(): void {
-    this.status = "pause";
-    this.#placed = false;
-  }
-
-  /** Narrows the request to a part of the range the cursor stands on, and stays there. Source: __mas_set_range(). */
-  setWithin(first: number, last: number): void {
-    checkRange("setWithin", first, last);
-    this.index = first;
-    this.last = last;
-    this.#within = true;
-  }
-
-  /** Walks to `index`; `index` and `last` become the range it lies in, also if nothing is stored there. */
-  walk(): number {
-    return this.#reading(() => this.#walk());
-  }
-
-  /** The entry behind this one, as long as `last` is below `max`; 0 and status overflow if there is none. */
-  next(max: number = MAX_INDEX): number {
-    checkIndex("next: max", max);
-    return this.#reading(() => this.#next(max, false));
-  }
-
-  /** As {@link next}, but stops on empty ranges too. */
-  nextRange(max: number = MAX_INDEX): number {
-    checkIndex("nextRange: max", max);
-    return this.#reading(() => this.#next(max, true));
-  }
-
-  /** The entry before this one, as long as `index` is above `min`; 0 and status underflow if there is none. */
-  prev(min = 0): number {
-    checkIndex("prev: min", min);
-    return this.#reading(() => this.#prev(min, false));
-  }
-
-  /** As {@link prev}, but stops on empty ranges too. */
-  prevRange(min = 0): number {
-    checkIndex("prevRange: min", min);
-    return this.#reading(() => this.#prev(min, true));
-  }
-
-  /** First call: the entry at or behind `index`. Later calls: the one behind the last result. Up to `max`. */
-  find(max: number = MAX_INDEX): number {
-    checkIndex("find: max", max);
-    return this.#reading(() => {
-      const early = this.#findSetup(max);
-      if (early !== undefined) return early;
-      const entry = this.#forward(max, false);
-      // As in the kernel: find never leaves the cursor in overflow.
-      this.status = "active";
-      return entry;
-    });
-  }
-
-  /** As {@link find}, but stops on empty ranges too. */
-  findRange(max: number = MAX_INDEX): number {
-    checkIndex("findRange: max", max);
-    return this.#reading(() => this.#findSetup(max) ?? this.#forward(max, true));
-  }
-
-  /** First call: the entry at or before `index`. Later calls: the one before the last result. Down to `min`. */
-  findRev(min = 0): number {
-    checkIndex("findRev: min", min);
-    return this.#reading(() => this.#findRevSetup(min) ?? this.#backward(min, false));
-  }
-
-  /** As {@link findRev}, but stops on empty ranges too. */
-  findRangeRev(min = 0): number {
-    checkIndex("findRangeRev: min", min);
-    return this.#reading(() => this.#findRevSetup(min) ?? this.#backward(min, true));
   }
 
   /**
@@ -207,13 +78,13 @@ export class MapleCursor {
   reserve(entry: number): Reservation {
     checkEntry("reserve: entry", entry);
     checkRange("reserve", this.index, this.last);
-    const core = this.#core;
+    const core = this.core;
     const type = plan(this.#writer, this.index, this.last, entry);
     try {
       const nodes = takeNodes(core, plannedNodes(this.#writer, type));
       this.#stand();
-      this.#span = type === "spanning_store" ? spanOf(this.#writer) : undefined;
-      if (entry === 0 && core.rootWord > 0 && this.#span === undefined) {
+      this.span = type === "spanning_store" ? spanOf(this.#writer) : undefined;
+      if (entry === 0 && core.rootWord > 0 && this.span === undefined) {
         this.index = this.#writer.first;
         this.last = this.#writer.last;
       }
@@ -231,7 +102,7 @@ export class MapleCursor {
    */
   nomem(): boolean {
     if (this.status !== "error" || this.error !== Errno.ENOMEM) return false;
-    this.#nodes = takeNodes(this.#core, this.#wanted);
+    this.#nodes = takeNodes(this.core, this.#wanted);
     this.reset();
     return true;
   }
@@ -247,11 +118,11 @@ export class MapleCursor {
 
   /** Gives back nodes taken in advance, and ends what {@link expectedEntries} began. Source: mas_destroy() */
   destroy(): void {
-    for (const node of this.#nodes.splice(0)) this.#core.cache.free(node);
+    for (const node of this.#nodes.splice(0)) this.core.cache.free(node);
     if (!this.#bulk) return;
     this.#bulk = false;
     finishBulk(this.#writer);
-    this.#placed = false;
+    this.placed = false;
   }
 
   /**
@@ -265,8 +136,8 @@ export class MapleCursor {
     const low = Math.max(min, next);
     let wrapped = false;
     let refused = this.emptyArea(low, max, 1);
-    if (refused === 0 && this.#core.wrapped) {
-      this.#core.wrapped = false;
+    if (refused === 0 && this.core.wrapped) {
+      this.core.wrapped = false;
       wrapped = true;
     }
     if (refused !== 0 && low > min) {
@@ -277,42 +148,7 @@ export class MapleCursor {
     if (refused !== 0) throw cyclicRefusal(refused === Errno.EBUSY ? "EBUSY" : "EINVAL", min, max);
     const { index } = this;
     this.#store(entry);
-    return cyclicResult(this.#core, index, wrapped);
-  }
-
-  /** The leaf range and slot of `index`, for those who compare layouts; `undefined` if there is no node. */
-  position(): Position | undefined {
-    if (this.#span !== undefined) return this.#span;
-    const place = newPlace();
-    walkTo(this.#core, this.index, place);
-    return place.leaf === 0 ? undefined : { min: place.leafMin, max: place.leafMax, slot: place.slot };
-  }
-
-  /** Takes on the status of a cursor that has walked to `index`, and keeps the request. */
-  #stand(): void {
-    const root = this.#core.rootWord;
-    if (root > 0) this.status = "active";
-    else this.status = root === 0 ? "none" : "root";
-  }
-
-  #store(entry: number): number {
-    const core = this.#core;
-    const root = core.rootWord;
-    this.#span = undefined;
-    try {
-      const store = (): number => write(this.#writer, this.index, this.last, entry, this.#bulk);
-      const old = this.#nodes.length === 0 ? store() : withNodes(core, this.#nodes, store);
-      return this.#wrote(old, root, entry);
-    } catch (error) {
-      if (error instanceof MapleError && error.code === "ENOMEM") {
-        this.status = "error";
-        this.error = Errno.ENOMEM;
-        this.#placed = false;
-        const type = plan(this.#writer, this.index, this.last, entry);
-        this.#wanted = plannedNodes(this.#writer, type);
-      }
-      throw error;
-    }
+    return cyclicResult(this.core, index, wrapped);
   }
 
   /**
@@ -323,7 +159,7 @@ export class MapleCursor {
    * @throws MapleError `ENOMEM` with the tree unchanged. Locking: write lock held by the caller
    */
   erase(): number {
-    if (this.#core.rootWord <= 0) return this.#eraseRoot();
+    if (this.core.rootWord <= 0) return this.#eraseRoot();
     const entry = this.walk();
     if (entry === 0) return 0;
     this.#store(0);
@@ -345,22 +181,11 @@ export class MapleCursor {
     return this.#emptyArea("emptyAreaRev", min, max, size, true);
   }
 
-  /** There is no node: only the entry at [0,0] can be erased, and the request stays as it is. */
-  #eraseRoot(): number {
-    const entry = this.index === 0 ? 0 - this.#core.rootWord : 0;
-    this.reset();
-    this.#stand();
-    if (entry === 0) return 0;
-    this.last = 0;
-    this.#store(0);
-    return entry;
-  }
-
   #emptyArea(call: string, min: number, max: number, size: number, fromTop: boolean): number {
     checkIndex(`${call}: min`, min);
     checkIndex(`${call}: max`, max);
     checkIndex(`${call}: size`, size);
-    const core = this.#core;
+    const core = this.core;
     if (min > max || size === 0 || max - min < size - 1 || !core.gaps) return Errno.EINVAL;
     const root = core.rootWord;
     const fresh = this.status === "start";
@@ -370,7 +195,7 @@ export class MapleCursor {
     if (this.status === "active" && fromTop) high = Math.min(high, this.index - 1);
     else if (this.status === "active") low = Math.max(low, this.last + 1);
     const start = high - low < size - 1 ? -1 : searchGap(core, low, high, size, fromTop);
-    this.#placed = false;
+    this.placed = false;
     if (root <= 0) this.status = root === 0 ? "none" : "root";
     if (start < 0) {
       if (root > 0) {
@@ -390,21 +215,44 @@ export class MapleCursor {
     this.last = max;
     this.status = atRoot ? "active" : "error";
     this.error = atRoot ? 0 : Errno.EBUSY;
-    this.#span = atRoot ? { min: 0, max: MAX_INDEX, slot: 0 } : undefined;
+    this.span = atRoot ? { min: 0, max: MAX_INDEX, slot: 0 } : undefined;
   }
 
-  // A property of its own, since the compiler would not believe that a walk can change the status.
-  get #isNone(): boolean {
-    return this.status === "none";
+  /** There is no node: only the entry at [0,0] can be erased, and the request stays as it is. */
+  #eraseRoot(): number {
+    const entry = this.index === 0 ? 0 - this.core.rootWord : 0;
+    this.reset();
+    this.#stand();
+    if (entry === 0) return 0;
+    this.last = 0;
+    this.#store(0);
+    return entry;
   }
 
-  #reading(step: () => number): number {
-    const core = this.#core;
-    core.readBegin();
+  /** Takes on the status of a cursor that has walked to `index`, and keeps the request. */
+  #stand(): void {
+    const root = this.core.rootWord;
+    if (root > 0) this.status = "active";
+    else this.status = root === 0 ? "none" : "root";
+  }
+
+  #store(entry: number): number {
+    const core = this.core;
+    const root = core.rootWord;
+    this.span = undefined;
     try {
-      return step();
-    } finally {
-      core.readEnd();
+      const store = (): number => write(this.#writer, this.index, this.last, entry, this.#bulk);
+      const old = this.#nodes.length === 0 ? store() : withNodes(core, this.#nodes, store);
+      return this.#wrote(old, root, entry);
+    } catch (error) {
+      if (error instanceof MapleError && error.code === "ENOMEM") {
+        this.status = "error";
+        this.error = Errno.ENOMEM;
+        this.placed = false;
+        const type = plan(this.#writer, this.index, this.last, entry);
+        this.#wanted = plannedNodes(this.#writer, type);
+      }
+      throw error;
     }
   }
 
@@ -412,244 +260,13 @@ export class MapleCursor {
   #wrote(old: number, root: number, entry: number): number {
     this.index = this.#writer.first;
     this.last = this.#writer.last;
-    this.#placed = false;
+    this.placed = false;
     this.error = 0;
     // Nothing stored where there is no node: the kernel leaves the status which the walk to it found.
-    if (this.#core.rootWord > 0) this.status = "active";
+    if (this.core.rootWord > 0) this.status = "active";
     else if (root > 0 || entry !== 0) this.status = "start";
     else this.status = root === 0 ? "none" : "root";
     return old;
-  }
-
-  /** Walks to `at` and takes on the range and status found there. */
-  #walk(at: number = this.index): number {
-    const core = this.#core;
-    const place = this.#place;
-    this.#version = Atomics.load(core.i32, core.header + L.VERSION);
-    walkTo(core, at, place);
-    this.#placed = place.leaf !== 0 && (this.#version & 1) === 0;
-    this.#within = false;
-    this.#span = undefined;
-    this.error = 0;
-    if (place.leaf !== 0) this.status = "active";
-    else this.status = place.entry === 0 ? "none" : "root";
-    this.index = place.first;
-    this.last = place.last;
-    return place.entry;
-  }
-
-  /** One range on, from the range [index,last]. There is one. */
-  #step(direction: 1 | -1): number {
-    const core = this.#core;
-    const place = this.#place;
-    const fresh = this.#placed && this.#version === Atomics.load(core.i32, core.header + L.VERSION);
-    const narrowed = fresh && this.#within && place.first <= this.index && place.last >= this.last;
-    if (narrowed) {
-      this.index = place.first;
-      this.last = place.last;
-    }
-    const at = direction === 1 ? this.last + 1 : this.index - 1;
-    if (!fresh || place.first !== this.index || place.last !== this.last) this.#walk(at);
-    else stepTo(core, place, direction);
-    this.#within = false;
-    // After a write (stepTo, too, walks if the leaf has just died) the range found may begin before the place
-    // left: no index is visited twice. A cursor whose range is not its place's walks again at the next step.
-    this.index = direction === 1 ? Math.max(place.first, at) : place.first;
-    this.last = direction === 1 ? place.last : Math.min(place.last, at);
-    return place.entry;
-  }
-
-  /** mas_next_slot(): from [index,last] to the next entry, or range if `empty`, not going beyond `max`. */
-  #forward(max: number, empty: boolean): number {
-    for (;;) {
-      if (this.last >= max) {
-        this.status = "overflow";
-        return 0;
-      }
-      const entry = this.#step(1);
-      if (entry !== 0 || empty) return entry;
-    }
-  }
-
-  /** mas_prev_slot(): the mirror image. */
-  #backward(min: number, empty: boolean): number {
-    for (;;) {
-      if (this.index <= min) {
-        this.status = "underflow";
-        return 0;
-      }
-      const entry = this.#step(-1);
-      if (entry !== 0 || empty) return entry;
-    }
-  }
-
-  #next(max: number, empty: boolean): number {
-    const wasNone = this.status === "none";
-    if (this.status === "error") return 0;
-    if (this.last >= max) {
-      this.status = "overflow";
-      return 0;
-    }
-    switch (this.status) {
-      case "none":
-      case "pause":
-      case "start":
-        this.#walk();
-        break;
-      case "overflow":
-        this.status = "active";
-        break;
-      case "underflow": {
-        // It went below the entry it stands on, so that entry comes next.
-        const entry = this.#walk();
-        if (entry !== 0) return entry;
-        break;
-      }
-    }
-    if (this.status === "root") {
-      this.index = wasNone ? 0 : 1;
-      this.last = wasNone ? 0 : MAX_INDEX;
-      if (!wasNone) this.status = "none";
-      return 0;
-    }
-    if (this.status === "none") return 0;
-    return this.#forward(max, empty);
-  }
-
-  #prev(min: number, empty: boolean): number {
-    if (this.status === "error") return 0;
-    if (this.index <= min) {
-      this.status = "underflow";
-      return 0;
-    }
-    switch (this.status) {
-      case "none":
-      case "pause":
-      case "start":
-        this.#walk();
-        break;
-      case "underflow":
-        this.status = "active";
-        break;
-      case "overflow": {
-        // It went beyond the entry it stands on, so that entry comes first.
-        const entry = this.#walk();
-        if (entry !== 0) return entry;
-        break;
-      }
-    }
-    if (this.status === "root") {
-      this.status = "none";
-      return 0;
-    }
-    if (this.status === "none") return this.#toRootEntry();
-    return this.#backward(min, empty);
-  }
-
-  /** There is no node, and the place is not on the entry in the root word: that entry is what comes before. */
-  #toRootEntry(): number {
-    if (this.index === 0) return 0;
-    this.index = 0;
-    this.last = 0;
-    this.status = "root";
-    return 0 - this.#core.rootWord;
-  }
-
-  /** Decides where a find begins; the result if it is already known. */
-  #findSetup(max: number): number | undefined {
-    switch (this.status) {
-      case "active":
-        return this.last < max ? undefined : 0;
-      case "pause":
-        if (this.last >= max) return 0;
-        this.index = ++this.last;
-        this.status = "start";
-        break;
-      case "none":
-        if (this.last >= max) return 0;
-        this.index = this.last;
-        this.status = "start";
-        break;
-      case "underflow": {
-        if (this.index >= max) {
-          this.status = "overflow";
-          return 0;
-        }
-        const entry = this.#walk();
-        if (entry !== 0) return entry;
-        break;
-      }
-      case "overflow": {
-        if (this.last >= max) return 0;
-        const entry = this.#walk();
-        if (entry !== 0) return entry;
-        break;
-      }
-      case "error":
-        return 0;
-    }
-    if (this.status === "start") {
-      if (this.index > max) return 0;
-      const entry = this.#walk();
-      if (entry !== 0) return entry;
-    }
-    if (this.status === "root") {
-      this.status = "none";
-      this.index = 1;
-      this.last = MAX_INDEX;
-      return 0;
-    }
-    if (this.#isNone || this.index === max) return 0;
-    return undefined;
-  }
-
-  /** Decides where a find downwards begins; the result if it is already known. */
-  #findRevSetup(min: number): number | undefined {
-    switch (this.status) {
-      case "active":
-        return this.index < min ? 0 : undefined;
-      case "pause":
-        if (this.index <= min) {
-          this.status = "underflow";
-          return 0;
-        }
-        this.last = --this.index;
-        this.status = "start";
-        break;
-      case "none":
-        if (this.index <= min) return 0;
-        this.last = this.index;
-        this.status = "start";
-        break;
-      case "overflow":
-      case "underflow": {
-        if (this.index <= min) {
-          this.status = "underflow";
-          return 0;
-        }
-        // Unlike find, it does not come back to the entry that it stands on.
-        this.status = "active";
-        return undefined;
-      }
-      case "error":
-        return 0;
-    }
-    if (this.status === "start") {
-      if (this.index < min) return 0;
-      const entry = this.#walk();
-      if (entry !== 0) return entry;
-    }
-    if (this.status === "root") {
-      this.status = "none";
-      return 0;
-    }
-    if (this.#isNone) {
-      this.index = 0;
-      this.last = 0;
-      this.status = "root";
-      return 0 - this.#core.rootWord;
-    }
-    return this.index < min ? 0 : undefined;
   }
 }
 

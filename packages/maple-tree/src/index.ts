@@ -1,6 +1,7 @@
 export type { CyclicAllocation, CyclicRequest, GapRequest } from "./allocate.ts";
 export type { LockMode, TreeOptions } from "./core.ts";
-export { type CursorStatus, Errno, MapleCursor } from "./cursor.ts";
+export { Errno, MapleCursor } from "./cursor.ts";
+export type { CursorStatus, Position } from "./cursor-place.ts";
 export type { DumpOptions } from "./dump.ts";
 export { MapleError, type MapleErrorCode } from "./errors.ts";
 export type { GapChange, SlotRef, StepEvent, WriteEvent, WriteType } from "./events.ts";

@@ -1,5 +1,6 @@
 import type { CyclicAllocation, CyclicRequest } from "./allocate.ts";
-import type { CursorStatus, MapleCursor } from "./cursor.ts";
+import type { MapleCursor } from "./cursor.ts";
+import type { CursorStatus } from "./cursor-place.ts";
 import type { Reservation } from "./reservation.ts";
 import type { ValueTable } from "./value-table.ts";
 

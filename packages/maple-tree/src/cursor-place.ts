@@ -1,0 +1,174 @@
+/*
+ * Where a cursor stands: its range, its status, and the leaf that it remembers. How it trusts that leaf is told
+ * at the top of cursor.ts.
+ */
+import type { TreeCore } from "./core.ts";
+import { checkRange } from "./errors.ts";
+import * as L from "./layout.ts";
+import { newPlace, type Place, stepTo, walkTo } from "./walk.ts";
+
+/** A slot of a node, and the range of that node. */
+export interface Position {
+  readonly min: number;
+  readonly max: number;
+  readonly slot: number;
+}
+
+/** Where a cursor stands; see the table at the top of cursor.ts. */
+export type CursorStatus =
+  | "start"
+  | "active"
+  | "root"
+  | "none"
+  | "pause"
+  | "overflow"
+  | "underflow"
+  | "error";
+/** Place of a cursor, and single steps from range to range. Package-internal: the base of `MapleCursor`. */
+export class CursorPlace {
+  /** First index of the request, or of the result. */
+  index: number;
+  /** Last index of the request, or of the result; inclusive. */
+  last: number;
+  /** Where the cursor stands. */
+  status: CursorStatus = "start";
+  /** Errno of status `error`, 0 otherwise. */
+  error = 0;
+  protected readonly core: TreeCore;
+  protected readonly place: Place = newPlace();
+  /** Version of the tree when `place` was found. */
+  protected version = 0;
+  /** Does `place` tell the range that `index` lies in, as of `version`? */
+  protected placed = false;
+  /** Has the request been narrowed since? Steps then leave from the range that `place` tells. */
+  protected within = false;
+  /** Where `reserve()` stopped: the lowest node that holds all of a range which leaves its leaf. */
+  protected span: Position | undefined = undefined;
+
+  constructor(core: TreeCore, index: number, last: number) {
+    checkRange("cursor", index, last);
+    this.core = core;
+    this.index = index;
+    this.last = last;
+  }
+
+  /** Goes to `index`, not walked. @param last - end of the range of a store to come; default `index` */
+  set(index: number, last: number = index): void {
+    checkRange("set", index, last);
+    this.index = index;
+    this.last = last;
+    this.reset();
+  }
+
+  /** Forgets the place: the next step walks from the root to `index`. */
+  reset(): void {
+    this.status = "start";
+    this.error = 0;
+    this.placed = false;
+    this.span = undefined;
+  }
+
+  /** Lets go of the place so that find goes on behind it later, whatever happens to the tree meanwhile. */
+  pause(): void {
+    this.status = "pause";
+    this.placed = false;
+  }
+
+  /** Narrows the request to a part of the range the cursor stands on, and stays there. Source: __mas_set_range(). */
+  setWithin(first: number, last: number): void {
+    checkRange("setWithin", first, last);
+    this.index = first;
+    this.last = last;
+    this.within = true;
+  }
+
+  /** Walks to `index`; `index` and `last` become the range it lies in, also if nothing is stored there. */
+  walk(): number {
+    return this.reading(() => this.walkFrom());
+  }
+
+  /** The leaf range and slot of `index`, for those who compare layouts; `undefined` if there is no node. */
+  position(): Position | undefined {
+    if (this.span !== undefined) return this.span;
+    const place = newPlace();
+    walkTo(this.core, this.index, place);
+    return place.leaf === 0 ? undefined : { min: place.leafMin, max: place.leafMax, slot: place.slot };
+  }
+
+  // A property of its own, since the compiler would not believe that a walk can change the status.
+  protected get isNone(): boolean {
+    return this.status === "none";
+  }
+
+  protected reading(step: () => number): number {
+    const core = this.core;
+    core.readBegin();
+    try {
+      return step();
+    } finally {
+      core.readEnd();
+    }
+  }
+
+  /** Walks to `at` and takes on the range and status found there. */
+  protected walkFrom(at: number = this.index): number {
+    const core = this.core;
+    const place = this.place;
+    this.version = Atomics.load(core.i32, core.header + L.VERSION);
+    walkTo(core, at, place);
+    this.placed = place.leaf !== 0 && (this.version & 1) === 0;
+    this.within = false;
+    this.span = undefined;
+    this.error = 0;
+    if (place.leaf !== 0) this.status = "active";
+    else this.status = place.entry === 0 ? "none" : "root";
+    this.index = place.first;
+    this.last = place.last;
+    return place.entry;
+  }
+
+  /** One range on, from the range [index,last]. There is one. */
+  protected step(direction: 1 | -1): number {
+    const core = this.core;
+    const place = this.place;
+    const fresh = this.placed && this.version === Atomics.load(core.i32, core.header + L.VERSION);
+    const narrowed = fresh && this.within && place.first <= this.index && place.last >= this.last;
+    if (narrowed) {
+      this.index = place.first;
+      this.last = place.last;
+    }
+    const at = direction === 1 ? this.last + 1 : this.index - 1;
+    if (!fresh || place.first !== this.index || place.last !== this.last) this.walkFrom(at);
+    else stepTo(core, place, direction);
+    this.within = false;
+    // After a write (stepTo, too, walks if the leaf has just died) the range found may begin before the place
+    // left: no index is visited twice. A cursor whose range is not its place's walks again at the next step.
+    this.index = direction === 1 ? Math.max(place.first, at) : place.first;
+    this.last = direction === 1 ? place.last : Math.min(place.last, at);
+    return place.entry;
+  }
+
+  /** mas_next_slot(): from [index,last] to the next entry, or range if `empty`, not going beyond `max`. */
+  protected forward(max: number, empty: boolean): number {
+    for (;;) {
+      if (this.last >= max) {
+        this.status = "overflow";
+        return 0;
+      }
+      const entry = this.step(1);
+      if (entry !== 0 || empty) return entry;
+    }
+  }
+
+  /** mas_prev_slot(): the mirror image. */
+  protected backward(min: number, empty: boolean): number {
+    for (;;) {
+      if (this.index <= min) {
+        this.status = "underflow";
+        return 0;
+      }
+      const entry = this.step(-1);
+      if (entry !== 0 || empty) return entry;
+    }
+  }
+}
