@@ -106,6 +106,19 @@ it("gives exactly the outcomes that a naive enumeration gives, with reduction an
   );
 });
 
+/** What the second thread writes is read inside the first one's spin: a sleeping spinner must wake for it. */
+const SPIN_BETWEEN_LOOKS: Instruction[][] = [
+  [
+    { kind: "load", at: 1, value: 0 },
+    { kind: "spin", at: 0, value: 1 },
+    { kind: "load", at: 1, value: 0 },
+  ],
+  [
+    { kind: "add", at: 1, value: 1 },
+    { kind: "load", at: 0, value: 0 },
+  ],
+];
+
 it("leaves spins undisturbed by default, which invents no outcome", async () => {
   await fc.assert(
     fc.asyncProperty(program, async (threads) => {
@@ -114,7 +127,7 @@ it("leaves spins undisturbed by default, which invents no outcome", async () => 
       expect([...full].filter((outcome) => !expected.has(outcome))).toEqual([]);
       expect(await explored(threads, true, 0)).toEqual(full);
     }),
-    { numRuns: 200 },
+    { numRuns: 200, examples: [[SPIN_BETWEEN_LOOKS]] },
   );
 });
 
