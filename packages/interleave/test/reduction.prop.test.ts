@@ -172,7 +172,7 @@ async function endings(
     threads: threads.map((code) => (words) => code.map((next) => runBlocking(words, next))),
     after: (words, results) => void outcomes.add(JSON.stringify([[...words], results])),
   };
-  const report = await check(model, { reduction, timeouts: 9, kills });
+  const report = await check(model, { reduction, timeouts: 1, kills });
   if (report.failure !== undefined) return new Set([report.failure.kind]);
   return outcomes;
 }
@@ -187,7 +187,7 @@ it.each([0, 1])(
           expect(await endings(threads, true, kills)).toEqual(await endings(threads, false, kills));
         },
       ),
-      { numRuns: 500 },
+      { numRuns: 600 },
     );
   },
 );
