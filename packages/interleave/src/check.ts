@@ -70,6 +70,11 @@ class Check {
   readonly #options: CheckOptions;
   readonly #counts: Counts = { executions: 0, pruned: 0, points: 0, longest: 0 };
   readonly #start: number = Date.now();
+  /**
+   * Did a timeout fire because nobody else could run? When it does depends on everybody, which reduction does not
+   * know: the search then begins again without it. Until then no execution lacked a timeout that it had room for.
+   */
+  #late = false;
   /** Values that plain accesses wrote anywhere; only in stale mode. */
   readonly #promises: Promises = new Promises();
   /** Answers about races that were looked at with stacks. */
@@ -98,7 +103,7 @@ class Check {
 
   async #pass(): Promise<Report> {
     const { bound, stale } = this.#options;
-    const reduction = this.#options.reduction ?? (bound === undefined && stale !== true);
+    const reduction = !this.#late && (this.#options.reduction ?? (bound === undefined && stale !== true));
     const search = new DepthFirst({
       reduction,
       bound: bound ?? Number.POSITIVE_INFINITY,
@@ -113,6 +118,7 @@ class Check {
       if (spent !== undefined) return this.#report([...limits, spent], undefined, false);
       const failure = this.#one(search, from.prefix, from.point);
       if (failure !== undefined) return this.#report(limits, failure, false);
+      if (reduction && this.#late) return this.#pass();
     }
     if (search.bounded) limits.push(`${bound} preemptions`);
     return this.#report(limits, undefined, true);
@@ -207,6 +213,7 @@ class Check {
   ): Failure | undefined {
     const execution = new Execution(this.#model, this.#executionOptions(false), scheduler);
     const ending = execution.run(prefix, point);
+    this.#late ||= execution.steps.some((step) => step.kind === "late");
     const counts = this.#counts;
     counts.points += execution.steps.length - prefix.length;
     counts.longest = Math.max(counts.longest, execution.steps.length);

@@ -13,7 +13,8 @@ import type { Execution, Point, Scheduler } from "./execution.ts";
 import { type Choice, dependent, type Step } from "./op.ts";
 
 interface Node {
-  readonly point: Point;
+  /** Empty where nothing can be explored but what was chosen first. */
+  point: Point;
   /** A step of a spin: no choice. */
   readonly forced: boolean;
   /** Thread that ran before, `-1` at the start. */
@@ -26,7 +27,7 @@ interface Node {
   /** Threads that are, or were, to be explored here. */
   readonly backtrack: Set<number>;
   /** Threads whose subtree was seen, with the steps that they would make. */
-  readonly sleep: Map<number, readonly Step[]>;
+  sleep: Map<number, readonly Step[]>;
   /** Threads whose subtree was explored from here. */
   explored: number;
   /** Steps made here by the thread that is explored at the moment. */
@@ -43,6 +44,11 @@ export interface DepthFirstOptions {
 
 /** Number of first choices by which a search is spread over shards. */
 const SHARD_DEPTH = 6;
+
+/** Shared by nodes of searches without reduction, which do not use them. */
+const NOWHERE: Point = { pending: [], status: [], parking: [] };
+const NOBODY: Set<number> = new Set();
+const ASLEEP: Map<number, readonly Step[]> = new Map();
 
 /** Explores every execution once; ask {@link next} before each. */
 export class DepthFirst implements Scheduler {
@@ -88,7 +94,7 @@ export class DepthFirst implements Scheduler {
     if (node.todo.some((choice) => choice.thread === chosen.thread)) return;
     if (node.current.length > 0) {
       node.explored++;
-      node.sleep.set(chosen.thread, node.current);
+      if (this.#options.reduction) node.sleep = new Map(node.sleep).set(chosen.thread, node.current);
     }
     node.current = [];
     node.chosen = undefined;
@@ -123,6 +129,7 @@ export class DepthFirst implements Scheduler {
       this.#nodes.push(node);
       if (this.#options.reduction) this.#plan(node);
       else this.#planAll(node);
+      if (!this.#options.reduction && node.todo.length > 1) node.point = execution.point();
     } else if (this.#spun) {
       this.#replan(execution);
       node = this.#nodes[depth]!;
@@ -157,7 +164,7 @@ export class DepthFirst implements Scheduler {
     this.#nodes[this.#nodes.length - 1] = fresh;
     if (this.#options.reduction) this.#plan(fresh);
     else this.#planAll(fresh);
-    fresh.backtrack.add(spinner);
+    if (this.#options.reduction) fresh.backtrack.add(spinner);
   }
 
   #newNode(execution: Execution, forced: boolean): Node {
@@ -166,14 +173,14 @@ export class DepthFirst implements Scheduler {
     const step = execution.steps[depth - 1];
     const previous = step?.choice.thread ?? -1;
     return {
-      point: execution.point(),
+      point: forced || !this.#options.reduction ? NOWHERE : execution.point(),
       forced,
       previous,
       preemptions: parent === undefined ? 0 : parent.preemptions + preempts(parent, step!),
       able: forced ? [] : execution.able,
       todo: [],
-      backtrack: new Set(),
-      sleep: this.#options.reduction && parent !== undefined ? stillAsleep(parent, step!) : new Map(),
+      backtrack: this.#options.reduction ? new Set() : NOBODY,
+      sleep: this.#options.reduction && parent !== undefined ? stillAsleep(parent, step!) : ASLEEP,
       explored: 0,
       current: [],
       chosen: undefined,
@@ -187,9 +194,9 @@ export class DepthFirst implements Scheduler {
     for (let i = able.length - 1; i >= 0; i--) {
       if (i === previous) continue;
       if (runs && spare <= 0 && able[i]!.length > 0) this.bounded = true;
-      else node.todo.push(...[...able[i]!].reverse());
+      else pushBackwards(node.todo, able[i]!);
     }
-    if (previous >= 0) node.todo.push(...[...able[previous]!].reverse());
+    if (previous >= 0) pushBackwards(node.todo, able[previous]!);
     this.#shardOut(node);
   }
 
@@ -308,6 +315,10 @@ function add(node: Node, thread: number): void {
   if (node.sleep.has(thread)) return;
   // Below what is being explored: all actions of one thread are explored together.
   node.todo.unshift(...[...node.able[thread]!].reverse());
+}
+
+function pushBackwards(todo: Choice[], choices: readonly Choice[]): void {
+  for (let i = choices.length - 1; i >= 0; i--) todo.push(choices[i]!);
 }
 
 function preempts(node: Node, step: Step): number {

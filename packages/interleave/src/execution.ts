@@ -282,12 +282,17 @@ export class Execution implements Host {
         continue;
       }
       if (thread.waiting === "no") this.#chosen = next;
-      else this.#step(thread, next, next.action === "timeout" ? "timeout" : "wake");
+      else this.#step(thread, next, this.#endOfWait(next));
       if (this.ending !== undefined) return;
       this.#next = undefined;
       this.#execute(thread);
       next = thread.status === "done" ? this.#decide() : this.#next;
     }
+  }
+
+  #endOfWait({ action }: Choice): StepKind {
+    if (action !== "timeout") return "wake";
+    return this.#timeouts < this.#options.timeouts ? "timeout" : "late";
   }
 
   /** Executes a thread from its start until it ends or is left. */
@@ -464,7 +469,7 @@ export class Execution implements Host {
   }
 
   #result(choice: Choice, kind: StepKind, op: Op, before: Value, woken: number): unknown {
-    if (kind === "timeout") return "timed-out";
+    if (kind === "timeout" || kind === "late") return "timed-out";
     if (kind === "wake") return "ok";
     if (kind === "kill" || kind === "enter") return undefined;
     if (op.kind === "notify") return woken;
@@ -494,7 +499,7 @@ export class Execution implements Host {
       thread.status = "dead";
       this.#forget(thread);
     } else {
-      if (step.kind === "timeout") this.#timeouts++;
+      if (step.kind === "timeout" || step.kind === "late") this.#timeouts++;
       this.#forget(thread);
       thread.log.push({ op: step.op, result: step.result });
       for (const index of step.woken) {

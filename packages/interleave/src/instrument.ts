@@ -59,7 +59,7 @@ function makeOp(
   replacement: Value,
   timeoutMs: number,
 ): Op {
-  const op = { kind, type, buffer, offset, size, value, replacement, timeoutMs };
+  const op: Op = { kind, type, buffer, offset, size, value, replacement, timeoutMs };
   return running.traced ? { ...op, stack: stackHere() } : op;
 }
 

@@ -3,20 +3,6 @@
  */
 import type { ElementName, Value } from "./op.ts";
 
-/** Any typed array. */
-export type TypedArray =
-  | Int8Array
-  | Uint8Array
-  | Uint8ClampedArray
-  | Int16Array
-  | Uint16Array
-  | Int32Array
-  | Uint32Array
-  | Float32Array
-  | Float64Array
-  | BigInt64Array
-  | BigUint64Array;
-
 /** A typed array as the checker uses it, whatever its element type. */
 export interface AnyView {
   [index: number]: Value;

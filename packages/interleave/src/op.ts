@@ -77,8 +77,9 @@ export interface Choice {
   readonly action: Action;
 }
 
-/** What a step was. `enter` is the first half of a wait that sleeps, `wake` its second half. */
-export type StepKind = "op" | "enter" | "wake" | "timeout" | "kill";
+/** What a step was. `enter` is the first half of a wait that sleeps, `wake` its second half.
+ * `late` is a timeout that fires because nobody else can run. */
+export type StepKind = "op" | "enter" | "wake" | "timeout" | "late" | "kill";
 
 /** An operation that was done. */
 export interface Step {

@@ -42,7 +42,7 @@ export function rowsOf(steps: readonly Step[]): Row[] {
 function operationOf(step: Step): string {
   if (step.kind === "kill") return "dies";
   if (step.kind === "wake") return "wakes up";
-  if (step.kind === "timeout") return "times out";
+  if (step.kind === "timeout" || step.kind === "late") return "times out";
   return describeOp(step.op);
 }
 

@@ -77,6 +77,21 @@ describe("waiting", () => {
     expect(seen).toEqual(new Set(["ok,1", "not-equal,0"]));
   });
 
+  it("wakes the one that came first", async () => {
+    const sleeping = model({
+      setup: words(1),
+      threads: [
+        (w) => void Atomics.wait(w, 0, 0),
+        (w) => void Atomics.wait(w, 0, 0),
+        (w) => void Atomics.notify(w, 0, 1),
+      ],
+    });
+    const first = await check(sleeping, { replay: "1,0,2,1" });
+    expect(first.failure).toMatchObject({ kind: "deadlock", message: /^nobody wakes thread 0/ });
+    const error = await check(sleeping, { replay: "1,0,2,0" }).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: "EINVAL", message: /thread 0 cannot do that/ });
+  });
+
   it("lets a timeout fire before and after the notify", async () => {
     const seen = new Set<string>();
     await check(
