@@ -12,6 +12,14 @@
 import { SyncError } from "./errors.ts";
 import { FOREVER, isPast, isShared, nowMs, type WaitSignal } from "./words.ts";
 
+interface Timers {
+  setTimeout(fn: () => void, ms: number): unknown;
+  clearTimeout(timer: unknown): void;
+}
+const timers = globalThis as unknown as Timers;
+/** Longest delay a timer of any platform accepts. */
+const TIMER_MAX_MS = 0x7fffffff;
+
 /** A place to sleep: `words[word]`, for as long as it is `expected`. */
 export interface Nap {
   readonly word: number;
@@ -29,7 +37,8 @@ export function interrupted(what: string, signal: WaitSignal | undefined): SyncE
 }
 
 /**
- * Sleeps at a place without blocking the thread. It does not keep a process alive by itself.
+ * Sleeps at a place without blocking the thread. A pending sleep keeps the thread alive, as a timer does: a worker
+ * that awaits a lock would otherwise end as if it had nothing left to do.
  *
  * @returns `false` if the deadline has passed or the signal is aborted
  */
@@ -45,26 +54,20 @@ export function napAsync(
   const timeoutMs = deadline === FOREVER ? FOREVER : Math.max(0, deadline - nowMs());
   const sleep = Atomics.waitAsync(words, nap.word, nap.expected, timeoutMs);
   if (!sleep.async) return sleep.value !== "timed-out";
-  return signal === undefined ? isWoken(sleep.value) : abortable(words, nap.word, sleep.value, signal);
-}
-
-async function isWoken(sleep: Promise<"ok" | "timed-out">): Promise<boolean> {
-  return (await sleep) !== "timed-out";
-}
-
-async function abortable(
-  words: Int32Array,
-  word: number,
-  sleep: Promise<"ok" | "timed-out">,
-  signal: WaitSignal,
-): Promise<boolean> {
-  const wakeAll = () => void Atomics.notify(words, word);
-  signal.addEventListener("abort", wakeAll);
-  try {
-    return (await sleep) !== "timed-out" && !signal.aborted;
-  } finally {
-    signal.removeEventListener("abort", wakeAll);
-  }
+  return new Promise((resolve) => {
+    const keepAlive = timers.setTimeout(() => {}, TIMER_MAX_MS);
+    const finish = (isWoken: boolean): void => {
+      timers.clearTimeout(keepAlive);
+      signal?.removeEventListener("abort", abort);
+      resolve(isWoken);
+    };
+    const abort = (): void => {
+      finish(false);
+      Atomics.notify(words, nap.word);
+    };
+    signal?.addEventListener("abort", abort);
+    sleep.value.then((result) => finish(result !== "timed-out"));
+  });
 }
 
 /** Looks in the first turns of the event loop one after the other; a holder is often gone by then. */
@@ -87,6 +90,5 @@ async function poll(
 }
 
 function turn(delayMs: number): Promise<void> {
-  const timers = globalThis as unknown as { setTimeout(fn: () => void, ms: number): unknown };
   return new Promise((resolve) => timers.setTimeout(resolve, Math.max(0, delayMs)));
 }

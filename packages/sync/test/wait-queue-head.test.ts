@@ -16,7 +16,7 @@ describe("WaitQueueHead", () => {
     expect(await queue.waitForAsync(() => true)).toBe(true);
     expect(await queue.waitForAsync(async () => false, { timeoutMs: 1, exclusive: true })).toBe(false);
     const signal = AbortSignal.timeout(1);
-    await expect(queue.waitForAsync(() => false, { signal })).rejects.toMatchObject({ name: "TimeoutError" });
+    await expect(queue.waitForAsync(() => false, { signal })).rejects.toMatchObject({ code: "EINTR" });
     expect(String(queue)).toBe("WaitQueueHead(waiting: 0, exclusive: 0)");
     queue.validate();
   });
