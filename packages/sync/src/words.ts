@@ -120,8 +120,16 @@ export function assertMayBlock(what: string, words: Int32Array, instead = "the t
   }
 }
 
+let beforeSleep: (() => void) | undefined;
+
+/** Has `fn` called before each sleep of this thread in a blocking call; there is one such function at a time. */
+export function setBeforeSleep(fn: () => void): void {
+  beforeSleep = fn;
+}
+
 /** Sleeps while `words[word]` is `expected`, at most until `deadline` ({@link nowMs} clock). */
 export function sleepWhile(words: Int32Array, word: number, expected: number, deadline: number): SleepResult {
+  beforeSleep?.();
   return Atomics.wait(
     words,
     word,

@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { RcuDomain } from "../src/index.ts";
+import { Mutex, RcuDomain } from "../src/index.ts";
 import { AWAITED, IDLE, READER_LEFT, STATE, slotWord } from "../src/rcu/layout.ts";
-import { goOfflineBeforeSleep } from "../src/rcu/qsbr.ts";
 import { anotherAgent } from "./support/agents.ts";
 
 const code = (name: string) => expect.objectContaining({ code: name });
@@ -110,14 +109,17 @@ describe("RcuDomain in flavour qsbr", () => {
     rcu.synchronizeExpedited();
   });
 
-  it("goes offline before this thread blocks elsewhere, except in a section", () => {
+  it("goes offline before this thread sleeps for a lock, except in a section", () => {
+    const mutex = new Mutex(new Int32Array(new SharedArrayBuffer(Mutex.WORDS * 4)), 0);
+    mutex.lock();
+    const sleep = () => expect(mutex.lock({ timeoutMs: 5 })).toBe(false);
     rcu.read(() => {});
     const cookie = writer.cookie();
     rcu.readLock();
-    goOfflineBeforeSleep();
+    sleep();
     expect(writer.poll(cookie)).toBe(false);
     rcu.readUnlock();
-    goOfflineBeforeSleep();
+    sleep();
     expect(writer.poll(cookie)).toBe(true);
   });
 

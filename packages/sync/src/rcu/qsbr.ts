@@ -21,7 +21,7 @@
  *
  * Progress. An agent that goes to sleep in its event loop must not hold writers up, so coming online queues a
  * microtask, which runs when the stack is empty (nobody is in a section, sections being synchronous) and goes
- * offline. Blocking calls go offline before they sleep. An agent that neither returns to its event loop nor
+ * offline. Blocking calls of this package go offline before they sleep (`setBeforeSleep`). An agent that neither returns to its event loop nor
  * blocks has to call quiescentState().
  *
  * A section that spans an await is still open when that microtask runs: it is queued before any continuation
@@ -29,6 +29,7 @@
  * gets the bit SPANNED, which sends the unlock that ends the section to the slow path and an error.
  */
 import { SyncError } from "../errors.ts";
+import { setBeforeSleep } from "../words.ts";
 import { type Agent, DEPTH_OFFLINE, leaveTo } from "./agent.ts";
 import { snapshotOf } from "./grace-period.ts";
 import { DEPTH, GP_SEQ, IDLE, OFFLINE, STATE } from "./layout.ts";
@@ -53,6 +54,7 @@ export function enterOnline(agent: Agent): void {
   Atomics.store(agent.words, agent.slot + STATE, agent.snapshot);
   agent.depth = 1;
   online.add(agent);
+  setBeforeSleep(goOfflineBeforeSleep);
   queueEndOfTurn(agent);
 }
 
@@ -72,11 +74,8 @@ export function goOffline(agent: Agent): void {
   leaveTo(agent, IDLE);
 }
 
-/**
- * Called by whatever is about to block this thread: no domain of this thread waits for it meanwhile, except
- * those it reads in. The next section comes online by itself.
- */
-export function goOfflineBeforeSleep(): void {
+/** While this thread sleeps no domain waits for it, except those it reads in. The next section comes online. */
+function goOfflineBeforeSleep(): void {
   for (const agent of online) if (agent.depth === 0) goOffline(agent);
 }
 

@@ -5,7 +5,6 @@
  */
 
 import { FOREVER, isPast, isShared, nowMs, pause, sleepWhile } from "../words.ts";
-import { goOfflineBeforeSleep } from "./qsbr.ts";
 
 /** Looks made before a writer sleeps: a section that ends soon costs no sleep. */
 export const SPINS = 64;
@@ -65,7 +64,6 @@ export function waitFor(source: GraceSource, cookie: number, spins: number, stal
   while (!source.advance(cookie)) {
     const ticket = source.awaitBlocker();
     if (ticket === undefined) continue;
-    goOfflineBeforeSleep();
     sleepWhile(source.words, source.leftWord, ticket, watch.deadline);
     watch.report();
   }
