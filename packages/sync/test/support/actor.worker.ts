@@ -11,7 +11,8 @@ const command = COMMAND + index;
 const spin = new SpinLock(words, LOCK.spin);
 const mutex = new Mutex(words, LOCK.mutex);
 const sem = new RwSem(words, LOCK.rwsem);
-const late = { timeoutMs: 20 };
+/** Long enough for a test to see the waiter in its queue, on a busy machine too. */
+const late = { timeoutMs: 250 };
 
 const run: Record<Command, () => boolean | undefined> = {
   1: () => spin.lock(),
