@@ -28,6 +28,7 @@ import {
   UNLOCKS,
 } from "./srcu-grace-period.ts";
 import { SrcuSource } from "./srcu-source.ts";
+import { throwIfStays } from "./validate.ts";
 import { checkStall, SPINS, SPINS_EXPEDITED, type StallOptions, waitFor, waitForAsync } from "./wait.ts";
 
 /** Options of {@link SrcuDomain}. */
@@ -268,7 +269,7 @@ export class SrcuDomain {
     }
     const seq = Atomics.load(this.#words, this.#base + GP_SEQ);
     if ((seq & 3) === 3) throw new Error(`SrcuDomain: SEQ is ${seq}, in phase 3`);
-    for (let index = 0; index < this.agentsMax; index++) this.#validateSlot(index, high);
+    for (let index = 0; index < this.agentsMax; index++) throwIfStays(() => this.#checkSlot(index));
   }
 
   /** The state in words, for messages. */
@@ -278,15 +279,16 @@ export class SrcuDomain {
     return `SrcuDomain(grace periods ${seq >>> 2}, ${phase}, own sections: ${this.openSections})`;
   }
 
-  #validateSlot(index: number, high: number): void {
+  #checkSlot(index: number): string | undefined {
     const slot = slotWord(this.#base, index);
+    const high = Atomics.load(this.#words, this.#base + AGENTS_HIGH);
     const isFree = Atomics.load(this.#words, slot + CLAIMED) === 0 || index >= high;
     for (const side of [0, 1]) {
       const open = openIn(this.#words, slot, side) / ONE;
-      if (open < 0 || (isFree && open > 0)) {
-        throw new Error(`SrcuDomain: agent ${index} at word ${slot} has ${open} sections open under ${side}`);
-      }
+      if (open < 0 || (isFree && open > 0))
+        return `SrcuDomain: agent ${index} at word ${slot} has ${open} sections open under ${side}`;
     }
+    return undefined;
   }
 
   #claim(): number {
