@@ -75,7 +75,7 @@ export function awaitEvent(
   const deadline = deadlineOf(what, options);
   if (attempt()) return true;
   if (isPast(deadline)) return false;
-  assertMayBlock(what, words);
+  assertMayBlock(what, words, `${what}Async`);
   for (let spin = 0; spin < spins; spin++) {
     pause();
     if (attempt()) return true;

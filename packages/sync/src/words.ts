@@ -110,7 +110,7 @@ export function canBlock(): boolean {
  * @throws SyncError `EDEADLK` on an `ArrayBuffer`, which no other agent can see; `EWOULDBLOCK` where the
  * thread may not block, naming `instead`
  */
-export function assertMayBlock(what: string, words: Int32Array, instead = "the try or the async form"): void {
+export function assertMayBlock(what: string, words: Int32Array, instead: string): void {
   if (!isShared(words)) {
     const why = "on an ArrayBuffer this thread is the only one that could ever release it";
     throw new SyncError("EDEADLK", `${what}: must wait, but ${why}`);

@@ -299,6 +299,10 @@ describe("a thread that may not block", () => {
     expect(() => mutex.lock({ timeoutMs: 1 })).toThrow("use Mutex.lockAsync");
     expect(() => sem.downRead()).toThrow("use RwSem.downReadAsync");
     expect(() => sem.downWrite()).toThrow("use RwSem.downWriteAsync");
+    const completion = new fresh.Completion(words, 160);
+    const semaphore = new fresh.Semaphore(words, 176);
+    expect(() => completion.wait()).toThrow("use Completion.waitAsync");
+    expect(() => semaphore.down()).toThrow("use Semaphore.downAsync");
     expect(words).toEqual(before);
     const got = Promise.all([spin.lockAsync(), mutex.lockAsync(), sem.downReadAsync()]);
     spin.unlock();

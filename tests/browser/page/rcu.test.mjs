@@ -47,7 +47,10 @@ test("RCU, polling: synchronizeAsync on the main thread waits for a worker's rea
 test("RCU: the blocking forms refuse to wait on the main thread, and return where nobody reads", async () => {
   const { domain, leave } = await readingWorker();
   const refused = [() => domain.synchronize(), () => domain.waitCookie(domain.cookie())];
-  for (const wait of refused) equal((await thrownBy(wait)).code, "EWOULDBLOCK");
+  for (const wait of refused) {
+    const error = await thrownBy(wait);
+    equal([error.code, /use synchronizeAsync/.test(error.message)], ["EWOULDBLOCK", true]);
+  }
   equal(domain.poll(domain.cookie()), false, "poll beside the worker's section");
   await leave();
   domain.synchronize();

@@ -453,7 +453,7 @@ export class RcuDomain {
   #waitCookie(cookie: number, spins: number): void {
     if (this.poll(cookie)) return;
     this.#assertMayWait("waitCookie");
-    assertMayBlock("RcuDomain.waitCookie", this.#words);
+    assertMayBlock("RcuDomain.waitCookie", this.#words, "synchronizeAsync or poll");
     waitFor(this.#source, cookie, spins, this.#stall);
   }
 

@@ -309,7 +309,7 @@ export class SrcuDomain {
   #waitCookie(cookie: number, spins: number): void {
     if (this.poll(cookie)) return;
     this.#assertMayWait("waitCookie");
-    assertMayBlock("SrcuDomain.waitCookie", this.#words);
+    assertMayBlock("SrcuDomain.waitCookie", this.#words, "synchronizeAsync or poll");
     waitFor(this.#source, cookie, spins, this.#stall);
   }
 
