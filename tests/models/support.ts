@@ -1,5 +1,5 @@
 // What the models share: words, and the question whether anybody else is inside.
-import type { CheckOptions, Model } from "@faultline/interleave";
+import type { Model } from "@faultline/interleave";
 
 /** A protocol, and the same with the mistake that it exists to avoid. */
 export interface ModelPair {
@@ -10,9 +10,7 @@ export interface ModelPair {
   /** The violation that the broken one must show. */
   readonly finds: RegExp;
   /** Limits for the normal test command, where all interleavings are too many; `pnpm model --full` has none. */
-  readonly limits?: CheckOptions;
-  /** What the protocol needs to be explored in any run, such as a number of timeouts. */
-  readonly needs?: CheckOptions;
+  readonly limits?: { readonly bound: number };
 }
 
 /** Zeroed shared words: of most locks that is a free one. */
