@@ -134,4 +134,25 @@ export const pairs: readonly ModelPair[] = [
     broken: givingUp(WakesNobody),
     finds: /nobody wakes/,
   },
+  {
+    name: "TestAndSetLock excludes three",
+    sound: counting(TestAndSetLock, 3),
+    broken: counting(UnlocksTwice, 3),
+    finds: /nothing that orders them/,
+    limits: { bound: 2 },
+  },
+  {
+    name: "SpinLock excludes three",
+    sound: counting(SpinLock, 3),
+    broken: counting(TakesPending, 3),
+    finds: /nothing that orders them/,
+    limits: { bound: 2 },
+  },
+  {
+    name: "Mutex excludes three",
+    sound: counting(Mutex, 3),
+    broken: counting(WakesNobody, 3),
+    finds: /nobody wakes/,
+    limits: { bound: 2 },
+  },
 ];

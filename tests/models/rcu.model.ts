@@ -3,7 +3,7 @@ import type { Model } from "@faultline/interleave";
 import { RcuDomain } from "@faultline/sync/rcu";
 import { type ModelPair, zeroed } from "./support.ts";
 
-const AGENTS_MAX = 2;
+const AGENTS_MAX = 3;
 const POINTER = RcuDomain.words(AGENTS_MAX);
 /** Objects are one word each; FREED is the poison, so a pointer is never 0. */
 const OLD = POINTER + 1;
@@ -73,6 +73,12 @@ const synchronize = writer((rcu, unpublish) => {
   return true;
 });
 
+/** Moves the same grace periods on, and frees nothing. */
+const awaitReaders = writer((rcu) => {
+  rcu.synchronize();
+  return false;
+});
+
 const poll = writer((rcu, unpublish) => {
   unpublish();
   const cookie = rcu.cookie();
@@ -118,5 +124,19 @@ export const pairs: readonly ModelPair[] = [
     sound: model(reader, poll),
     broken: model(reader, cookieTooEarly),
     finds: FINDS,
+  },
+  {
+    name: "RcuDomain: synchronize() waits for two readers",
+    sound: model(reader, synchronize, reader),
+    broken: model(reader, noGracePeriod, reader),
+    finds: FINDS,
+    limits: { bound: 2 },
+  },
+  {
+    name: "RcuDomain: two that wait share a grace period",
+    sound: model(reader, synchronize, awaitReaders),
+    broken: model(reader, cookieTooEarly, awaitReaders),
+    finds: FINDS,
+    limits: { bound: 2 },
   },
 ];

@@ -15,7 +15,7 @@ if (chosen.length === 0) throw new Error(`no model is called ${positionals.join(
 
 let isGood = true;
 for (const { name, sound, broken, finds, limits } of chosen) {
-  const options = values.full ? { ...needs, maxExecutions: Number.MAX_SAFE_INTEGER } : limits;
+  const options = values.full ? { maxExecutions: Number.MAX_SAFE_INTEGER } : limits;
   const report = await check(sound, options);
   const twin = await check(broken, options);
   const isFound = finds.test(twin.failure?.message ?? "");

@@ -110,4 +110,11 @@ export const pairs: readonly ModelPair[] = [
     broken: together(AdmitsReaders, read, tryWrite),
     finds: /nothing that orders them/,
   },
+  {
+    name: "RwSem, two readers and a writer",
+    sound: together(RwSem, read, write, read),
+    broken: together(WakesNobody, read, write, read),
+    finds: /nobody wakes/,
+    limits: { bound: 2 },
+  },
 ];
