@@ -1,0 +1,115 @@
+// Slab caches in an arena: an object has one owner, and is not reused while a reader may still see it.
+import { Arena, type SlabCache } from "@faultline/arena";
+import type { Model } from "@faultline/interleave";
+import { RcuDomain } from "@faultline/sync/rcu";
+import type { ModelPair } from "./support.ts";
+
+const CACHE = { name: "object", objectWords: 16 };
+/** Of full size from the start: the checker does not follow a buffer that grows. */
+const BYTES = 3 * 16384;
+/** Where an arena has its RCU domain (packages/arena/src/arena.ts, the picture at the top). */
+const RCU = 1088;
+/** A word of the object that neither the free list nor the deferred list uses. */
+const PAYLOAD = 5;
+const ALIVE = 7;
+const REUSED = -1;
+
+function setup(): Int32Array {
+  const arena = Arena.create({ shared: true, bytes: BYTES, bytesMax: BYTES });
+  const cache = arena.cache(CACHE);
+  const word = cache.alloc();
+  arena.i32[word + PAYLOAD] = ALIVE;
+  arena.setRoot(0, word);
+  // The first of the free list, so that threads meet there as well as at the slab's end.
+  cache.free(cache.alloc());
+  return arena.i32;
+}
+
+const attach = (words: Int32Array): Arena => Arena.attach({ buffer: words.buffer as SharedArrayBuffer });
+
+/** Takes an object, writes to it and keeps it, or gives it back. */
+function owner(
+  take: (cache: SlabCache, words: Int32Array) => number,
+  gives = false,
+): (words: Int32Array) => number {
+  return (words) => {
+    const cache = attach(words).cache(CACHE);
+    const word = take(cache, words);
+    words[word + PAYLOAD] = ALIVE;
+    if (gives) cache.free(word);
+    return word;
+  };
+}
+
+const allocate = (cache: SlabCache): number => cache.alloc();
+
+/** Looks at the first free object and takes it, as alloc() would without its lock. */
+const looksThenTakes = (_cache: SlabCache, words: Int32Array): number => {
+  const word = Atomics.load(words, words.length - 1);
+  Atomics.store(words, words.length - 1, word + 16);
+  return words.length - 64 + word;
+};
+
+function reader(words: Int32Array): void {
+  // An agent of its own, as in rcu.model.ts.
+  const rcu = new RcuDomain(new Int32Array(words.length), RCU);
+  rcu.rebind(words);
+  const arena = attach(words);
+  rcu.readLock();
+  const word = arena.root(0);
+  if (word !== 0 && words[word + PAYLOAD] !== ALIVE) throw new Error("the reader sees a reused object");
+  rcu.readUnlock();
+}
+
+/** Unpublishes the object, frees it and takes the next one, which may be the same. */
+function replacer(free: (cache: SlabCache, word: number) => void): (words: Int32Array) => void {
+  return (words) => {
+    const arena = attach(words);
+    const cache = arena.cache(CACHE);
+    const word = arena.root(0);
+    arena.setRoot(0, 0);
+    free(cache, word);
+    const next = cache.alloc();
+    words[next + PAYLOAD] = REUSED;
+    if (next !== word) words[cache.alloc() + PAYLOAD] = REUSED;
+  };
+}
+
+const model = (...threads: Model<Int32Array>["threads"]): Model<Int32Array> => ({
+  setup,
+  threads,
+  after: (words) => attach(words).validate(),
+});
+
+export const pairs: readonly ModelPair[] = [
+  {
+    name: "SlabCache gives an object to one",
+    sound: model(owner(allocate), owner(allocate)),
+    broken: model(owner(looksThenTakes), owner(looksThenTakes)),
+    finds: /nothing that orders them/,
+    limits: { bound: 2 },
+  },
+  {
+    name: "SlabCache takes objects back while it gives others",
+    sound: model(owner(allocate, true), owner(allocate)),
+    broken: model(owner(looksThenTakes), owner(looksThenTakes)),
+    finds: /nothing that orders them/,
+    limits: { bound: 2 },
+  },
+  {
+    name: "SlabCache reuses no object that a reader may see",
+    sound: model(
+      reader,
+      replacer((cache, word) => {
+        cache.freeDeferred(word);
+        cache.reclaim();
+      }),
+    ),
+    broken: model(
+      reader,
+      replacer((cache, word) => cache.free(word)),
+    ),
+    finds: /nothing that orders them|reused/,
+    limits: { bound: 2 },
+  },
+];
