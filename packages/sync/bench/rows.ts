@@ -55,6 +55,8 @@ const COMPARISONS: readonly Comparison[] = [
   ["RcuDomain mb read section", "C liburcu mb", null],
   ["RcuDomain mb read section", "C liburcu memb", null],
   ["RcuDomain mb read section", "C liburcu qsbr", null],
+  ["RcuDomain qsbr read section", "RcuDomain mb read section", null],
+  ["RcuDomain qsbr read section", "C liburcu qsbr", null],
   ["RcuDomain nested section", "RcuDomain mb read section", null],
   ["RcuDomain synchronize, no readers", "two Atomics.store", null],
   ["RcuDomain mb read section, 2 workers", "RcuDomain mb read section, 1 worker", TWO_READERS],

@@ -22,6 +22,7 @@ export function uncontendedCases(words: Int32Array): Readonly<Record<string, Cas
   const mutex = new Mutex(words, 256);
   const sem = new RwSem(words, 512);
   const rcu = new RcuDomain(words, 1024, { agentsMax: 4 });
+  const qsbr = new RcuDomain(words, 1536, { agentsMax: 4, flavour: "qsbr" });
   const asyncMutex = new AsyncMutex();
   const npmMutex = new NpmMutex();
   const npmRwLock = new NpmRwLock();
@@ -74,6 +75,12 @@ export function uncontendedCases(words: Int32Array): Readonly<Record<string, Cas
       for (let op = 0; op < ops; op++) {
         rcu.readLock();
         rcu.readUnlock();
+      }
+    }),
+    "RcuDomain qsbr read section": loop((ops) => {
+      for (let op = 0; op < ops; op++) {
+        qsbr.readLock();
+        qsbr.readUnlock();
       }
     }),
     "RcuDomain nested section": loop((ops) => {
