@@ -96,7 +96,9 @@ const load = loadavg()[0];
 const { ns, notices } = await measure(rounds);
 const rows = rowsOf(ns);
 for (const notice of notices) console.error(`notice: ${notice}`);
-if (values.write) writeFileSync(new URL("./RESULTS.md", import.meta.url), resultsPage(rows, notices, load));
+if (values.write) {
+  writeFileSync(new URL("./RESULTS.md", import.meta.url), `${resultsPage(rows, notices, load).trimEnd()}\n`);
+}
 if (values.json) {
   console.log(JSON.stringify({ node: process.versions.node, cpu: cpus()[0].model.trim(), rows }, null, 2));
 } else console.log(tableOf(rows));

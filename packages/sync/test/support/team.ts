@@ -49,3 +49,27 @@ export async function runTeam(
     await Promise.all(workers.map((worker) => worker.terminate()));
   }
 }
+
+/** How many teams are set on a broken primitive before it counts as not caught. */
+const TEAMS_MAX = 50;
+
+/**
+ * Sets teams on a broken primitive until one of its threads has seen what it must not. Threads that share a core
+ * with others overlap seldom, so how many it takes depends on the machine.
+ *
+ * @param makeWords - makes the words of each team
+ * @param watcher - the part whose results are violations
+ * @returns what the watchers of the last team have seen, together
+ */
+export async function searchWithTeams(
+  makeWords: () => Int32Array<SharedArrayBuffer>,
+  team: readonly PartName[],
+  watcher: PartName,
+  rounds: number,
+): Promise<number> {
+  for (let teams = 1; ; teams++) {
+    const results = await runTeam(makeWords(), team, rounds);
+    const seen = results.reduce((sum, count, index) => sum + (team[index] === watcher ? count : 0), 0);
+    if (seen > 0 || teams === TEAMS_MAX) return seen;
+  }
+}
