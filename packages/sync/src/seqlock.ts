@@ -185,6 +185,7 @@ export class SeqLock {
   validate(): void {
     this.#count.validate();
     this.#lock.validate();
+    // Asked twice: a writer that ends between the first two questions has broken nothing.
     if (this.isWriting && !this.isLocked && this.isWriting) {
       throw new Error(`SeqLock: ${this.#count}, but nobody holds the lock`);
     }
