@@ -30,6 +30,7 @@ export {
 } from "./rcu.ts";
 export { RefCount, type RefCountFault, type RefCountLock, type RefCountOptions } from "./refcount.ts";
 export { RobustGuard } from "./robust/guard.ts";
+export { RobustMutex, type RobustMutexOptions } from "./robust/mutex.ts";
 export type { Agents, Recoverable, Repair, RobustOptions } from "./robust/recovery.ts";
 export { RobustSpinLock } from "./robust/spin-lock.ts";
 export { RwSem, WriteGuard } from "./rwsem.ts";
