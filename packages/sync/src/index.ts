@@ -32,13 +32,14 @@ export { RefCount, type RefCountFault, type RefCountLock, type RefCountOptions }
 export { RobustGuard } from "./robust/guard.ts";
 export { RobustMutex, type RobustMutexOptions } from "./robust/mutex.ts";
 export type { Agents, Recoverable, Repair, RobustOptions } from "./robust/recovery.ts";
+export { RobustSemaphore, type RobustSemaphoreOptions } from "./robust/semaphore.ts";
 export { RobustSpinLock } from "./robust/spin-lock.ts";
 export { RwSem, WriteGuard } from "./rwsem.ts";
 export type { RwSemOptions, RwSemPolicy } from "./rwsem-policy.ts";
 export { Semaphore } from "./semaphore.ts";
 export { SeqCount } from "./seqcount.ts";
 export { SeqLatch } from "./seqlatch.ts";
-export { SeqLock } from "./seqlock.ts";
+export { type RobustSeqLockOptions, SeqLock } from "./seqlock.ts";
 export {
   McsLock,
   QSpinLock,

@@ -17,15 +17,14 @@
  *
  *     waiter                                     holder that unlocks
  *     A: enter the queue                         D: owner := 0, WAITERS stays
- *     B: see an owner and WAITERS in STATE,      E: look for the first; wake it
- *        setting WAITERS if need be              F: none: WAITERS := 0 if still free, look once more (E)
- *     C: sleep while WAKE is 0
+ *     B: see an owner, and WAITERS in STATE,     E: look for the first; wake it
+ *        which it sets if need be                F: none: WAITERS := 0 if still free, look once more;
+ *     C: sleep while WAKE is 0                      if there is one now, set WAITERS and wake it
  *
  *   - D comes after B: then A < D < E, the waiter is found (it, or one before it).
  *   - D comes before B: B sees the lock free, or the next owner, who goes through D as well.
- *   - F takes away the WAITERS of one that comes just then: if A comes before the second look, that finds it;
- *     if after, B comes after F and sees STATE without WAITERS, or with those it has set itself.
- *   A woken waiter starts again at B, so WAITERS is set whenever somebody sleeps.
+ *   - F takes away the WAITERS of one that comes just then: if A comes before the second look, that finds it and
+ *     sets WAITERS again; if after, B comes after F and sees STATE without WAITERS, or with those it set itself.
  *
  * And if somebody dies:
  *   - the holder: STATE names it; see owned-lock.ts. Repairing it wakes everybody;
@@ -231,7 +230,11 @@ export class RobustMutex extends OwnedLock {
   #wakeFirst(): void {
     if (this.isLocked) return;
     let first = this.#slots.head();
-    if (first === 0 && this.replace(WAITERS, 0)) first = this.#slots.head();
+    if (first === 0 && this.replace(WAITERS, 0)) {
+      first = this.#slots.head();
+      // Not left to the woken one: it may have given up, and others sleep behind it.
+      if (first !== 0) Atomics.or(this.words, this.state, WAITERS);
+    }
     if (first !== 0) this.#slots.wake(first);
   }
 }

@@ -107,6 +107,16 @@ export abstract class OwnedLock extends ExclusiveLock implements Recoverable {
     return wasHeld || hadWaiters;
   }
 
+  /**
+   * Throws if this agent does not hold it.
+   *
+   * @param what - names the caller in the message
+   * @throws SyncError `EPERM`
+   */
+  assertHeld(what: string = "assertHeld"): void {
+    this.assertOwner(what, this.load());
+  }
+
   override acquire(options?: WaitOptions): RobustGuard {
     super.acquire(options);
     return new RobustGuard(this);
