@@ -5,10 +5,12 @@
  * turns.ts. Each row is the robust form of locks of the package: which one of which is said there.
  */
 import {
+  type Agents,
   type Recoverable,
   RobustMutex,
-  type RobustOptions,
+  RobustSemaphore,
   RobustSpinLock,
+  SeqLock,
   type WaitOptions,
 } from "../src/index.ts";
 import { type Broken, deaf, SilentLock } from "./broken.ts";
@@ -27,16 +29,24 @@ export interface SweptLock extends Recoverable {
   readonly write: Side;
   /** Inside with other readers, if the lock has that. */
   readonly read?: Side;
-  /** Is it held, in either way, by this agent, as far as the lock knows? Asked when the agent is dead. */
-  isHeldBy(id: number): boolean;
+  /** Reads without the lock: runs `fn` until it has seen nothing half changed. */
+  peek?<T>(fn: () => T): T;
+  /** How many may be inside at once, if that is not one; there is nothing to repair then. */
+  readonly seats?: number;
   validate(): void;
   toString(): string;
+}
+
+/** What a lock is told. */
+export interface SweptOptions {
+  readonly agents: Agents;
+  readonly repair: () => void;
 }
 
 /** How to attach to a lock of a kind. */
 export interface Kind {
   readonly name: string;
-  attach(words: Int32Array, word: number, options: RobustOptions): SweptLock;
+  attach(words: Int32Array, word: number, options: SweptOptions): SweptLock;
 }
 
 type Exclusive = RobustSpinLock | RobustMutex;
@@ -46,7 +56,38 @@ function exclusive(lock: Exclusive): SweptLock {
   return {
     write: lock,
     agentDied: (id) => lock.agentDied(id),
-    isHeldBy: (id) => lock.owner === id,
+    validate: () => lock.validate(),
+    toString: () => lock.toString(),
+  };
+}
+
+function seqLock(lock: SeqLock): SweptLock {
+  const write: Side = {
+    lock: (options) => lock.writeLock(options),
+    tryLock: () => lock.tryWriteLock(),
+    lockAsync: async () => lock.writeLock(),
+    unlock: () => lock.writeUnlock(),
+  };
+  return {
+    write,
+    peek: (fn) => lock.read(fn),
+    agentDied: (id) => lock.agentDied(id),
+    validate: () => lock.validate(),
+    toString: () => lock.toString(),
+  };
+}
+
+function semaphore(lock: RobustSemaphore): SweptLock {
+  const write: Side = {
+    lock: (options) => lock.down(options),
+    tryLock: () => lock.tryDown(),
+    lockAsync: (options) => lock.downAsync(options),
+    unlock: () => lock.up(),
+  };
+  return {
+    write,
+    seats: lock.permits,
+    agentDied: (id) => lock.agentDied(id),
     validate: () => lock.validate(),
     toString: () => lock.toString(),
   };
@@ -65,6 +106,11 @@ export const KINDS: readonly Kind[] = [
     name: "RobustMutex in strict order",
     attach: (words, word, options) =>
       exclusive(new RobustMutex(words, word, { ...options, handoffAfter: 0 })),
+  },
+  { name: "SeqLock", attach: (words, word, options) => seqLock(new SeqLock(words, word, options)) },
+  {
+    name: "RobustSemaphore",
+    attach: (words, word, { agents }) => semaphore(new RobustSemaphore(words, word, { agents, permits: 2 })),
   },
 ];
 

@@ -53,7 +53,7 @@ export interface Order {
 }
 
 /** What has been seen of one kind of lock. */
-export type KindReport = Record<Count | "died holding", number> & { readonly name: string };
+export type KindReport = Record<Count | "died inside", number> & { readonly name: string };
 
 /** What the whole sweep has seen. */
 export interface SweepReport {
@@ -93,7 +93,7 @@ class Sweep {
   readonly #registry: ThreadRegistry;
   readonly #areas: readonly KindWords[];
   readonly #dice: Dice;
-  readonly #diedHolding: number[];
+  readonly #diedInside: number[];
   readonly #faults = new Set<string>();
   /** Those that run; after a hang they must be ended. */
   readonly #workers = new Set<Worker>();
@@ -109,7 +109,7 @@ class Sweep {
     this.#words = new Int32Array(new SharedArrayBuffer(4 * sweepWords(this.#kinds.length)));
     this.#registry = registryOf(this.#words);
     this.#areas = this.#kinds.map((_, index) => new KindWords(this.#words, index));
-    this.#diedHolding = this.#kinds.map(() => 0);
+    this.#diedInside = this.#kinds.map(() => 0);
     this.#dice = new Dice(options.seed);
     this.#watchDeaths();
   }
@@ -131,7 +131,7 @@ class Sweep {
     if (this.#faults.size === 0) await this.#inspect();
     const kinds = this.#kinds.map(({ name }, index) => ({
       name,
-      "died holding": this.#diedHolding[index],
+      "died inside": this.#diedInside[index],
       ...this.#areas[index].tally(),
     }));
     this.#collectFaults();
@@ -156,7 +156,7 @@ class Sweep {
         const { generation } = area;
         for (let each = Math.max(0, generation - 1); each <= generation; each++) {
           const lock = this.#attach(index, each);
-          if (lock.isHeldBy(id)) this.#diedHolding[index]++;
+          if (Atomics.load(this.#words, area.station(each).inside) === id) this.#diedInside[index]++;
           if (each % 2 === 1 && this.#options.broken !== "deaf") lock.agentDied(id);
         }
       }
@@ -165,7 +165,7 @@ class Sweep {
 
   #attach(index: number, generation: number): SweptLock {
     const { lock } = this.#areas[index].station(generation);
-    return this.#kinds[index].attach(this.#words, lock, { agents: this.#registry, repair: "manual" });
+    return this.#kinds[index].attach(this.#words, lock, { agents: this.#registry, repair: () => {} });
   }
 
   /** One worker after the other, until enough have died. */
@@ -179,6 +179,7 @@ class Sweep {
     const length = 1 + dice.roll(1 << (4 + dice.roll(FUSE_MAX_BITS - 3)));
     const fuse = isFused ? { length, isAfter: dice.roll(2) === 0 } : undefined;
     const { worker, ended } = spawnAgent(this.#registry, (id) => this.#start(id, lane, fuse));
+    worker.on("error", (error) => this.#expect(false, `a worker threw ${error}`));
     await Promise.race([once(worker, "message"), ended]);
     this.#moved.set(lane, { turns: Atomics.load(this.#words, turnsWord(lane)), at: performance.now() });
     await Promise.race([ended, sleep(isFused ? PATIENCE_MS : dice.roll(LIFE_MAX_MS))]);
@@ -234,7 +235,7 @@ class Sweep {
     }
   }
 
-  /** When all are dead: each lock can be taken, is valid, and has told of whoever died holding it. */
+  /** When all are dead: each lock can be taken, is valid, and has told of whoever died inside. */
   async #inspect(): Promise<void> {
     this.#registry.join();
     for (const [index, kind] of this.#kinds.entries()) {
@@ -245,8 +246,8 @@ class Sweep {
       for (let turn = 0; turn < 20 && area.generation === generation; turn++) await turns.turn();
       turns.lock.validate();
       const told = area.tally().told;
-      const held = this.#diedHolding[index];
-      this.#expect(told >= held, `${kind.name}: ${held} died holding it, ${told} were told`);
+      const held = this.#diedInside[index];
+      this.#expect(told >= held, `${kind.name}: ${held} died inside, ${told} were told`);
     }
     this.#expect(this.#reported === this.#deaths, `${this.#deaths} died, ${this.#reported} were reported`);
     this.#registry.leave();

@@ -67,14 +67,12 @@ export class Turns {
       this.#lock = this.#attach();
     }
     const { write, read } = this.#lock;
-    const isRead = read !== undefined && this.#dice.roll(3) > 0;
-    const side = isRead ? read : write;
+    const isRead = this.#dice.roll(3) > 0;
     try {
-      if (!(await this.#take(side))) return;
-      if (isRead) this.#read();
-      else this.#write();
-      side.unlock();
-      this.#area.count("turns");
+      if (isRead && this.#lock.peek !== undefined) this.#peek(this.#lock.peek);
+      else if (isRead && read !== undefined) await this.#inside(read, () => this.#read());
+      else if (this.#lock.seats !== undefined) await this.#inside(write, () => this.#sit());
+      else await this.#inside(write, () => this.#write());
     } catch (error) {
       this.#refused(error);
     }
@@ -83,6 +81,13 @@ export class Turns {
   #attach(): SweptLock {
     const repair = (): void => this.#repair();
     return this.#kind.attach(this.#words, this.#station.lock, { agents: this.#registry, repair });
+  }
+
+  async #inside(side: Side, work: () => void): Promise<void> {
+    if (!(await this.#take(side))) return;
+    work();
+    side.unlock();
+    this.#area.count("turns");
   }
 
   async #take(side: Side): Promise<boolean> {
@@ -100,17 +105,22 @@ export class Turns {
   }
 
   #write(): void {
-    const { inside, readers, before, after } = this.#station;
+    const { inside, before, after } = this.#station;
     const words = this.#words;
     this.#expect(Atomics.exchange(words, inside, this.#registry.self) === 0, "two inside at once");
-    this.#expect(Atomics.load(words, readers) === 0, "a reader beside a writer");
     const agree = words[before] === words[after];
     this.#expect(agree, "half a change, and nobody said that an owner died");
-    words[before]++; // plain: the lock orders the two
+    this.#increment(before);
     this.#hold();
-    words[after]++;
+    this.#increment(after);
     const was = Atomics.exchange(words, inside, 0);
     this.#expect(was === this.#registry.self, "two inside at once");
+  }
+
+  /** Plain where the lock orders everybody who looks. */
+  #increment(word: number): void {
+    if (this.#lock.peek === undefined) this.#words[word]++;
+    else Atomics.store(this.#words, word, this.#words[word] + 1);
   }
 
   #read(): void {
@@ -120,6 +130,29 @@ export class Turns {
     const seen = words[before];
     this.#hold();
     this.#expect(words[after] === seen && words[before] === seen, "a reader saw half a change");
+  }
+
+  #peek(peek: NonNullable<SweptLock["peek"]>): void {
+    const { before, after } = this.#station;
+    const agree = peek(() => Atomics.load(this.#words, before) === Atomics.load(this.#words, after));
+    this.#expect(agree, "a reader saw half a change");
+    this.#area.count("turns");
+  }
+
+  /** Takes one of as many seats as may be inside; those of the dead are free. */
+  #sit(): void {
+    const { seats = 0 } = this.#lock;
+    const first = this.#station.seats;
+    const self = this.#registry.self;
+    for (let seat = first; seat < first + seats; seat++) {
+      const sitter = Atomics.load(this.#words, seat);
+      if (sitter !== 0 && this.#registry.isAlive(sitter)) continue;
+      if (Atomics.compareExchange(this.#words, seat, sitter, self) !== sitter) continue;
+      this.#hold();
+      Atomics.store(this.#words, seat, 0);
+      return;
+    }
+    this.#expect(false, "more inside than there are permits");
   }
 
   /** As the next owner: nobody else is inside, whatever is left is the dead one's. */

@@ -49,7 +49,7 @@ export const FAULT_NAMES = [
   "a reader beside a writer",
   "a lock threw what it should not",
   "told of a death that did not happen",
-  "permits were lost or made",
+  "more inside than there are permits",
 ] as const;
 export type Fault = (typeof FAULT_NAMES)[number];
 
@@ -86,8 +86,8 @@ export interface Station {
   readonly lock: number;
   /** Agent inside, kept with Atomics: it says who is there even if the lock fails. */
   readonly inside: number;
-  /** How many readers are inside, or permits out, kept with Atomics. */
-  readonly readers: number;
+  /** Agents inside, where several may be; a word for each, kept with Atomics. */
+  readonly seats: number;
   /** Two counters that agree whenever nobody is inside; changed one before and one after the hold. */
   readonly before: number;
   readonly after: number;
@@ -125,7 +125,7 @@ export class KindWords {
   station(generation: number): Station {
     const lock = this.#base + STATIONS_AT + generation * STATION;
     const data = lock + LOCK_WORDS;
-    return { lock, inside: data, readers: data + 1, before: data + LINE, after: data + LINE + 1 };
+    return { lock, inside: data, seats: data + 1, before: data + LINE, after: data + LINE + 1 };
   }
 }
 
