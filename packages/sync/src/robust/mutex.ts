@@ -105,7 +105,7 @@ export class RobustMutex extends OwnedLock {
   }
 
   override tryLock(): boolean {
-    return this.#mayOvertake() && this.take(0);
+    return this.#takeIfAllowed();
   }
 
   /**
@@ -119,7 +119,7 @@ export class RobustMutex extends OwnedLock {
     const deadline = options === undefined ? FOREVER : deadlineOf("RobustMutex.lock", options);
     const self = this.agents.self;
     if (self !== 0 && Atomics.compareExchange(this.words, this.state, 0, self) === 0) return true;
-    if (this.tryLock()) return true;
+    if (this.#takeIfAllowed()) return true;
     this.assertNotOwner("lock");
     return this.lockSlow(deadline);
   }
@@ -161,8 +161,13 @@ export class RobustMutex extends OwnedLock {
       const slot = this.#slots.claim(self);
       if (slot !== 0) return yield* this.#waitInQueue(slot, spins);
       if (!(yield* this.#slots.waitForSlot())) return false;
-      if (this.tryLock()) return true;
+      if (this.#takeIfAllowed()) return true;
     }
+  }
+
+  /** As one that is not in the queue. Not by `tryLock`, which the lock checks take for the user's. */
+  #takeIfAllowed(): boolean {
+    return this.#mayOvertake() && this.take(0);
   }
 
   /** May somebody who is not in the queue take it? */
@@ -176,7 +181,7 @@ export class RobustMutex extends OwnedLock {
   #spin(spins: number): boolean {
     for (let look = 0; look < spins; look++) {
       pause();
-      if ((this.load() & OWNER_MASK) === 0) return this.tryLock();
+      if ((this.load() & OWNER_MASK) === 0) return this.#takeIfAllowed();
     }
     return false;
   }
