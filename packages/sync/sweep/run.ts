@@ -53,7 +53,13 @@ export interface Order {
 }
 
 /** What has been seen of one kind of lock. */
-export type KindReport = Record<Count | "died inside", number> & { readonly name: string };
+export type KindReport = Record<Count, number> & {
+  readonly name: string;
+  /** Deaths between the two changes of what the lock guards, or just before or after. */
+  readonly "died inside": number;
+  /** Deaths that left the dead one's id in the lock's words: as owner, in the queue, with a permit. */
+  readonly "left traces": number;
+};
 
 /** What the whole sweep has seen. */
 export interface SweepReport {
@@ -94,6 +100,7 @@ class Sweep {
   readonly #areas: readonly KindWords[];
   readonly #dice: Dice;
   readonly #diedInside: number[];
+  readonly #leftTraces: number[];
   readonly #faults = new Set<string>();
   /** Those that run; after a hang they must be ended. */
   readonly #workers = new Set<Worker>();
@@ -110,6 +117,7 @@ class Sweep {
     this.#registry = registryOf(this.#words);
     this.#areas = this.#kinds.map((_, index) => new KindWords(this.#words, index));
     this.#diedInside = this.#kinds.map(() => 0);
+    this.#leftTraces = this.#kinds.map(() => 0);
     this.#dice = new Dice(options.seed);
     this.#watchDeaths();
   }
@@ -132,6 +140,7 @@ class Sweep {
     const kinds = this.#kinds.map(({ name }, index) => ({
       name,
       "died inside": this.#diedInside[index],
+      "left traces": this.#leftTraces[index],
       ...this.#areas[index].tally(),
     }));
     this.#collectFaults();
@@ -148,16 +157,16 @@ class Sweep {
     return this.#deaths >= this.#options.deaths || this.#faults.size > 0;
   }
 
-  /** Counts who died holding what, then lets the locks of every second station know. */
+  /** Counts what the dead one leaves behind, then lets the locks of every second station know. */
   #watchDeaths(): void {
     this.#registry.onDeath(({ id }) => {
       this.#reported++;
       for (const [index, area] of this.#areas.entries()) {
         const { generation } = area;
         for (let each = Math.max(0, generation - 1); each <= generation; each++) {
-          const lock = this.#attach(index, each);
           if (Atomics.load(this.#words, area.station(each).inside) === id) this.#diedInside[index]++;
-          if (each % 2 === 1 && this.#options.broken !== "deaf") lock.agentDied(id);
+          if (area.hasTraces(each, id)) this.#leftTraces[index]++;
+          if (each % 2 === 1 && this.#options.broken !== "deaf") this.#attach(index, each).agentDied(id);
         }
       }
     });

@@ -76,6 +76,8 @@ export type Count = (typeof TALLY)[number];
 export const STATIONS = 64;
 const TALLY_AT = 1;
 const STATIONS_AT = LINE;
+/** A word may hold flags beside an agent's id. */
+const ID_MASK = 0x3fffffff;
 /** Room for a lock. */
 const LOCK_WORDS = 192;
 const STATION: number = LOCK_WORDS + 2 * LINE;
@@ -120,6 +122,15 @@ export class KindWords {
   tally(): Record<Count, number> {
     const counts = TALLY.map((what, index) => [what, this.#words[this.#base + TALLY_AT + index]]);
     return Object.fromEntries(counts) as Record<Count, number>;
+  }
+
+  /** Does a word of the lock name this agent? */
+  hasTraces(generation: number, id: number): boolean {
+    const { lock } = this.station(generation);
+    for (let word = lock; word < lock + LOCK_WORDS; word++) {
+      if ((Atomics.load(this.#words, word) & ID_MASK) === id) return true;
+    }
+    return false;
   }
 
   station(generation: number): Station {
