@@ -29,11 +29,18 @@ export {
   type StallOptions,
 } from "./rcu.ts";
 export { RefCount, type RefCountFault, type RefCountLock, type RefCountOptions } from "./refcount.ts";
-export { RobustGuard } from "./robust/guard.ts";
-export { RobustMutex, type RobustMutexOptions } from "./robust/mutex.ts";
-export type { Agents, Recoverable, Repair, RobustOptions } from "./robust/recovery.ts";
-export { RobustSemaphore, type RobustSemaphoreOptions } from "./robust/semaphore.ts";
-export { RobustSpinLock } from "./robust/spin-lock.ts";
+export {
+  type Agents,
+  type Recoverable,
+  type Repair,
+  RobustGuard,
+  RobustMutex,
+  type RobustMutexOptions,
+  type RobustOptions,
+  RobustSemaphore,
+  type RobustSemaphoreOptions,
+  RobustSpinLock,
+} from "./robust.ts";
 export { RwSem, WriteGuard } from "./rwsem.ts";
 export type { RwSemOptions, RwSemPolicy } from "./rwsem-policy.ts";
 export { Semaphore } from "./semaphore.ts";

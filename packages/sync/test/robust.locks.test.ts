@@ -164,6 +164,7 @@ describe.each(Object.entries(KINDS))("%s", (_name, create) => {
   it("refuses options that leave the repair open, and words that are no lock", () => {
     expect(() => create(words, {} as never)).toThrow("agents must be a registry");
     expect(() => create(words, { agents } as never)).toThrow("repair must be a function");
+    expect(() => create(words, { agents, repair: "manual", recheckMs: 0 })).toThrow("recheckMs");
     expect(() => create(new Int32Array(1), { agents, repair: "manual" })).toThrow(RangeError);
     words[1] = 77;
     expect(() => make().validate()).toThrow("STATE names owner 77");

@@ -91,7 +91,7 @@ export class RobustMutex extends OwnedLock {
       );
     }
     this.#handoffAfter = handoffAfter;
-    this.#slots = new WaitSlots(words, word + QUEUE, this.agents);
+    this.#slots = new WaitSlots(words, word + QUEUE, this.agents, this.recheckMs);
   }
 
   /** Does anybody wait? May be out of date on return. */

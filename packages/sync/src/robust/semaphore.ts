@@ -38,7 +38,7 @@ import {
   FOREVER,
   type WaitOptions,
 } from "../words.ts";
-import type { Agents, Recoverable } from "./recovery.ts";
+import { type Agents, checkRecheck, type Recoverable, type RobustOptions } from "./recovery.ts";
 import { WaitSlots } from "./wait-slots.ts";
 
 const PERMITS = 0;
@@ -53,6 +53,8 @@ export interface RobustSemaphoreOptions {
   readonly agents: Agents;
   /** How many permits there are, `1..1024`; who attaches may leave it out. */
   readonly permits?: number;
+  /** As in {@link RobustOptions}. */
+  readonly recheckMs?: number;
 }
 
 /**
@@ -87,7 +89,8 @@ export class RobustSemaphore implements Recoverable {
    * @throws RangeError if the words lie outside the view or `permits` outside its range
    * @throws SyncError `EINVAL` if it exists with other `permits`, or does not exist and none are given
    */
-  constructor(words: Int32Array, word: number, { agents, permits }: RobustSemaphoreOptions) {
+  constructor(words: Int32Array, word: number, options: RobustSemaphoreOptions) {
+    const { agents, permits } = options;
     checkWords("RobustSemaphore", words, word, PERMIT);
     if (permits !== undefined) {
       checkPermits("RobustSemaphore", permits);
@@ -102,7 +105,12 @@ export class RobustSemaphore implements Recoverable {
     this.#words = words;
     this.#base = word;
     this.#agents = agents;
-    this.#slots = new WaitSlots(words, word + QUEUE, agents);
+    this.#slots = new WaitSlots(
+      words,
+      word + QUEUE,
+      agents,
+      checkRecheck("RobustSemaphore", options.recheckMs),
+    );
     this.permits = agreed;
   }
 

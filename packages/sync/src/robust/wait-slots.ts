@@ -50,11 +50,13 @@ export class WaitSlots {
   readonly #words: Int32Array;
   readonly #base: number;
   readonly #agents: Agents;
+  readonly #recheckMs: number;
 
-  constructor(words: Int32Array, base: number, agents: Agents) {
+  constructor(words: Int32Array, base: number, agents: Agents, recheckMs: number = RECHECK_MS) {
     this.#words = words;
     this.#base = base;
     this.#agents = agents;
+    this.#recheckMs = recheckMs;
   }
 
   /** Takes a slot for the calling agent. @returns 0 if all are taken by the living */
@@ -111,7 +113,7 @@ export class WaitSlots {
 
   /** Where the waiter sleeps. */
   napOf(slot: number): Nap {
-    return { word: slot + WAKE, expected: 0, recheckMs: RECHECK_MS };
+    return { word: slot + WAKE, expected: 0, recheckMs: this.#recheckMs };
   }
 
   /** Has a waiter look again. */
@@ -144,7 +146,7 @@ export class WaitSlots {
     const freed = Atomics.load(this.#words, this.#base + FREED);
     try {
       if (this.#hasFree() || this.#freeDead()) return true;
-      return yield { word: this.#base + FREED, expected: freed, recheckMs: RECHECK_MS };
+      return yield { word: this.#base + FREED, expected: freed, recheckMs: this.#recheckMs };
     } finally {
       Atomics.sub(this.#words, this.#base + OVERFLOW, 1);
     }
