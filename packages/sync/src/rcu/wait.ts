@@ -1,10 +1,10 @@
 /*
  * How a writer waits for a grace period: a number of looks, then sleep until a reader it has marked says that
- * it left, and again. The two kinds of domain differ in how they look and mark (GraceSource); the waiting,
- * and the complaint about readers that take too long, are the same.
+ * it left, and again. The two kinds of domain differ in how they look and mark (source.ts); the waiting, and the complaint about readers that take too long, are the same.
  */
 
 import { FOREVER, isPast, isShared, nowMs, pause, sleepWhile } from "../words.ts";
+import type { GraceSource } from "./source.ts";
 
 /** Looks made before a writer sleeps: a section that ends soon costs no sleep. */
 export const SPINS = 64;
@@ -38,20 +38,6 @@ export interface StallOptions {
   readonly onStall?: ((stall: RcuStall) => void) | undefined;
   /** Milliseconds until `onStall`, `> 0`. Default 1000. */
   readonly stallMs?: number | undefined;
-}
-
-/** What a wait needs to know of a domain. */
-export interface GraceSource {
-  /** Moves grace periods on; has `cookie` been reached? */
-  advance(cookie: number): boolean;
-  /** Marks a reader that holds it up. @returns value of the word at `leftWord` to sleep on, if there is one */
-  awaitBlocker(): number | undefined;
-  blockers(): StalledAgent[];
-  readonly words: Int32Array;
-  /** Word that changes when a marked reader leaves. */
-  readonly leftWord: number;
-  /** Callbacks for a marked reader of this very agent (ArrayBuffer only). */
-  readonly onLeave: (() => void)[];
 }
 
 /** Blocks until `cookie` is reached, which `source.advance` has just denied. */
