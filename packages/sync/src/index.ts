@@ -47,6 +47,8 @@ export {
   type AgentDeath,
   type AgentState,
   currentAgentId,
+  currentAgentName,
+  nameCurrentAgent,
   type SpawnedAgent,
   spawnAgent,
   ThreadRegistry,

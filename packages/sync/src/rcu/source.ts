@@ -3,6 +3,7 @@
  * looks at, and the names of those it waits for, follow from that.
  */
 import type { Agent } from "./agent.ts";
+import { readAgentName } from "./agent-name.ts";
 import { AGENTS_HIGH, CLAIMED, GP_SEQ, READER_LEFT, slotWord } from "./layout.ts";
 import type { StalledAgent } from "./wait.ts";
 
@@ -65,7 +66,8 @@ export class GraceSource {
     for (let index = 0; index < Atomics.load(words, base + AGENTS_HIGH); index++) {
       const slot = slotWord(base, index);
       if (!this.#protocol.isHeldUpBy(words, slot, seq)) continue;
-      agents.push({ id: idOf(Atomics.load(words, slot + CLAIMED)), slot: index });
+      const id = idOf(Atomics.load(words, slot + CLAIMED));
+      agents.push({ id, slot: index, name: readAgentName(words, slot) });
     }
     return agents;
   }

@@ -6,9 +6,11 @@
  * Every word is reached through the agent's record, whose view RcuDomain.rebind() replaces.
  */
 import { SyncError } from "../errors.ts";
-import { currentAgentId } from "../threads/current.ts";
-import { assertMayBlock } from "../words.ts";
+import { currentAgentId, currentAgentName } from "../threads/current.ts";
+import { interrupted, isAborted } from "../wait-async.ts";
+import { type AsyncWaitOptions, assertMayBlock, deadlineOf, FOREVER, type WaitOptions } from "../words.ts";
 import { type Agent, type AgentKind, agentFor, claimSlot, newAgent, releaseDead } from "./agent.ts";
+import { writeAgentName } from "./agent-name.ts";
 import { checkAgentId, claimAgentsMax } from "./check.ts";
 import { AGENTS_MAX, CLAIMED, GP_SEQ } from "./layout.ts";
 import { type GraceProtocol, GraceSource } from "./source.ts";
@@ -23,6 +25,8 @@ export interface RcuUpdaterOptions extends StallOptions {
   readonly agentsMax?: number;
   /** Id under which `agentDied` finds this agent; default the thread's id in its registry. */
   readonly agentId?: number;
+  /** What stall reports call this agent, its first 16 characters; default the name of the thread. */
+  readonly agentName?: string;
 }
 
 /** What an updater can do with a domain of either kind; not constructed by itself. */
@@ -32,6 +36,7 @@ export abstract class RcuUpdater {
   readonly #protocol: GraceProtocol;
   readonly #stall: StallOptions;
   readonly #agentId: number | undefined;
+  readonly #agentName: string | undefined;
   #source: GraceSource;
   #isClosed = false;
 
@@ -56,6 +61,7 @@ export abstract class RcuUpdater {
   ) {
     this.#stall = checkStall(kind, options);
     this.#agentId = options?.agentId;
+    this.#agentName = options?.agentName;
     if (this.#agentId !== undefined) checkAgentId(`${kind}: agentId`, this.#agentId);
     claimAgentsMax(kind, words, word, options?.agentsMax);
     this.#protocol = protocol;
@@ -95,12 +101,31 @@ export abstract class RcuUpdater {
   }
 
   /**
-   * Waits until a full grace period has elapsed since `cookie` was taken. Linux: cond_synchronize_rcu().
+   * Waits until a full grace period has elapsed since `cookie` was taken; runs no callbacks. Linux:
+   * cond_synchronize_rcu().
    *
-   * @throws SyncError `EDEADLK` in a read section of this agent, unless it has elapsed already
+   * @returns `true`, or `false` if `timeoutMs` was given and has passed
+   * @throws SyncError `EDEADLK` in a read section of this agent, unless it has elapsed already; `EWOULDBLOCK`
+   * where blocking is forbidden
    */
-  waitCookie(cookie: number): void {
-    this.#waitCookie(cookie, SPINS);
+  waitCookie(cookie: number, options?: WaitOptions): boolean {
+    return this.#waitCookie(cookie, SPINS, deadlineOf(`${this.kind}.waitCookie`, options));
+  }
+
+  /**
+   * The same as {@link waitCookie} without blocking the thread; this agent may have sections open. A task that
+   * awaits it inside its own section waits forever.
+   *
+   * @returns resolves to `true`, or `false` if `timeoutMs` was given and has passed
+   * @throws SyncError `EINTR` if `signal` is aborted first; its `cause` is the signal's reason
+   */
+  async waitCookieAsync(cookie: number, options?: AsyncWaitOptions): Promise<boolean> {
+    const what = `${this.kind}.waitCookieAsync`;
+    this.assertOpen("waitCookieAsync");
+    const deadline = deadlineOf(what, options);
+    if (isAborted(options?.signal)) throw interrupted(what, options?.signal);
+    if (this.poll(cookie)) return true;
+    return await waitForAsync(what, this.#source, cookie, this.#stall, deadline, options?.signal);
   }
 
   /**
@@ -124,7 +149,7 @@ export abstract class RcuUpdater {
    */
   synchronizeExpedited(): void {
     this.assertMayWait("synchronizeExpedited");
-    this.#waitCookie(this.cookie(), SPINS_EXPEDITED);
+    this.#waitCookie(this.cookie(), SPINS_EXPEDITED, FOREVER);
   }
 
   /**
@@ -132,8 +157,7 @@ export abstract class RcuUpdater {
    * that awaits it inside its own section waits forever.
    */
   async synchronizeAsync(): Promise<void> {
-    const cookie = this.cookie();
-    if (!this.poll(cookie)) await waitForAsync(this.#source, cookie, this.#stall);
+    await this.waitCookieAsync(this.cookie());
     this.runCallbacks();
   }
 
@@ -238,7 +262,10 @@ export abstract class RcuUpdater {
   protected ownSlot(): number {
     this.assertOpen("readLock");
     const { agent } = this;
-    if (agent.slot === 0) agent.slot = claimSlot(this.kind, agent.words, agent.base, this.#ownId());
+    if (agent.slot === 0) {
+      agent.slot = claimSlot(this.kind, agent.words, agent.base, this.#ownId());
+      writeAgentName(agent.words, agent.slot, this.#agentName ?? currentAgentName());
+    }
     return agent.slot;
   }
 
@@ -253,11 +280,11 @@ export abstract class RcuUpdater {
     throw new SyncError("EDEADLK", `${this.kind}.${what}: called in a read section of the same agent`);
   }
 
-  #waitCookie(cookie: number, spins: number): void {
-    if (this.poll(cookie)) return;
+  #waitCookie(cookie: number, spins: number, deadline: number): boolean {
+    if (this.poll(cookie)) return true;
     this.assertMayWait("waitCookie");
-    assertMayBlock(`${this.kind}.waitCookie`, this.agent.words, "synchronizeAsync or poll");
-    waitFor(this.#source, cookie, spins, this.#stall);
+    assertMayBlock(`${this.kind}.waitCookie`, this.agent.words, "synchronizeAsync, waitCookieAsync or poll");
+    return waitFor(this.#source, cookie, spins, this.#stall, deadline);
   }
 
   #loadSeq(): number {
