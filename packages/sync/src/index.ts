@@ -71,10 +71,16 @@ export {
   type AgentState,
   currentAgentId,
   currentAgentName,
+  joinWebAgent,
   nameCurrentAgent,
   type SpawnedAgent,
+  type SpawnedWebAgent,
   spawnAgent,
+  spawnWebAgent,
   ThreadRegistry,
+  type WebAgentOptions,
+  type WebAgentSeat,
+  type WebWorkerLike,
   type WorkerLike,
 } from "./threads.ts";
 export { type WaitForAsyncOptions, type WaitForOptions, WaitQueueHead } from "./wait-queue-head.ts";
