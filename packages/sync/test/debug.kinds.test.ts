@@ -23,6 +23,7 @@ import {
   PerWorkerRwSem,
   QSpinLock,
   RcuDomain,
+  RobustSemaphore,
   RwSem,
   Semaphore,
   SeqCount,
@@ -34,6 +35,7 @@ import {
 } from "../src/index.ts";
 import { Actors, Command, Status } from "./support/actors.ts";
 import { anotherAgent } from "./support/agents.ts";
+import { FakeAgents } from "./support/fake-agents.ts";
 
 let words: Int32Array;
 let debug: LockDebug | undefined;
@@ -154,6 +156,7 @@ describe.each(subjects)("a $name", ({ mode, maySleep, make }) => {
 describe("what is waited for and held by nobody", () => {
   const waits: [string, () => unknown, () => Promise<unknown>][] = [
     ["Semaphore.down", () => new Semaphore(words, 0).down({ timeoutMs: 2 }), () => semaphoreLater()],
+    ["RobustSemaphore.down", () => robust().down({ timeoutMs: 2 }), () => robustLater()],
     ["Completion.wait", () => new Completion(words, 0).wait({ timeoutMs: 2 }), () => completionLater()],
     ["Barrier.wait", () => new Barrier(words, 0, 2).wait({ timeoutMs: 2 }), () => barrierLater()],
     [
@@ -162,6 +165,18 @@ describe("what is waited for and held by nobody", () => {
       () => queueLater(),
     ],
   ];
+
+  /** Its one permit is an agent's that lives on. */
+  const robust = () => {
+    const agents = new FakeAgents();
+    agents.as(4096, () => new RobustSemaphore(words, 0, { agents, permits: 1 }).tryDown());
+    agents.self = 2048;
+    return new RobustSemaphore(words, 0, { agents });
+  };
+  const robustLater = () => {
+    const semaphore = robust();
+    return later(semaphore.downAsync(), () => semaphore.agentDied(4096));
+  };
 
   async function later(wait: Promise<unknown>, end: () => void): Promise<unknown> {
     await new Promise((resolve) => setImmediate(resolve));
@@ -400,7 +415,7 @@ describe("words that hold something else", () => {
     ["Barrier", 0, 5000, () => new Barrier(words, 0, 2)],
     ["WaitQueueHead", 3, -1, () => new WaitQueueHead(words, 0)],
     ["SeqCount", 2, -1, () => new SeqCount(words, 0)],
-    ["SeqLock", 16, 2, () => new SeqLock(words, 0)],
+    ["SeqLock", 2, -1, () => new SeqLock(words, 0)],
     ["RcuDomain", 4, -1, () => new RcuDomain(words, 0)],
   ];
 

@@ -6,6 +6,9 @@ import { Barrier } from "../barrier.ts";
 import { Completion } from "../completion.ts";
 import { Mutex } from "../mutex.ts";
 import { PerWorkerRwSem } from "../per-worker-rwsem.ts";
+import { RobustMutex } from "../robust/mutex.ts";
+import { RobustSemaphore } from "../robust/semaphore.ts";
+import { RobustSpinLock } from "../robust/spin-lock.ts";
 import { RwSem } from "../rwsem.ts";
 import { Semaphore } from "../semaphore.ts";
 import { SeqLock } from "../seqlock.ts";
@@ -83,6 +86,14 @@ export const FAMILIES: readonly Family[] = [
     release: "readExclUnlock",
   },
   { kind: "Mutex", prototype: Mutex.prototype, maySleep: true, flags: ContentionFlag.Mutex, ...EXCLUSIVE },
+  { kind: "RobustSpinLock", prototype: RobustSpinLock.prototype, ...SPIN },
+  {
+    kind: "RobustMutex",
+    prototype: RobustMutex.prototype,
+    maySleep: true,
+    flags: ContentionFlag.Mutex,
+    ...EXCLUSIVE,
+  },
   { kind: "RwSem", prototype: RwSem.prototype, flags: Read, ...READ },
   { kind: "RwSem", prototype: RwSem.prototype, flags: Write, tryTake: "tryDownWrite", ...WRITE },
   {
@@ -108,6 +119,13 @@ export interface Wait {
 /** Everything that is waited for and not held; semaphores too, whose permits others may give back. */
 export const WAITS: readonly Wait[] = [
   { kind: "Semaphore", prototype: Semaphore.prototype, wait: "down", waitAsync: "downAsync", inVain: false },
+  {
+    kind: "RobustSemaphore",
+    prototype: RobustSemaphore.prototype,
+    wait: "down",
+    waitAsync: "downAsync",
+    inVain: false,
+  },
   {
     kind: "Completion",
     prototype: Completion.prototype,

@@ -96,6 +96,7 @@ const PROBES: Readonly<Record<string, Probe>> = {
   PerWorkerRwSem: { property: "isWriteLocked", offset: 2 },
   SeqLock: { property: "isWriting", offset: 0 },
   Semaphore: { property: "available", offset: 0 },
+  RobustSemaphore: { property: "available", offset: 64 },
   Completion: { property: "isDone", offset: 0 },
   Barrier: { property: "arrived", offset: 1 },
   WaitQueueHead: { property: "waiterCount", offset: 1 },
