@@ -33,7 +33,7 @@ import {
   TicketLock,
   WaitQueueHead,
 } from "../src/index.ts";
-import { Actors, Command, Status } from "./support/actors.ts";
+import { Actors, Command, Status, until } from "./support/actors.ts";
 import { anotherAgent } from "./support/agents.ts";
 import { FakeAgents } from "./support/fake-agents.ts";
 
@@ -312,6 +312,10 @@ describe("lock events", () => {
       sem.downWrite();
       actors.tell(0, Command.downRead);
       actors.untilWaiters("R");
+      until(
+        () => sem.isContended,
+        () => String(sem),
+      ); // it is linked first, then WAITERS is set
       sem.upWrite();
       actors.untilStatus(0, Status.Holding);
       expect(lockEvents().count("rwsem_wake_reader")).toBe(1);
@@ -319,6 +323,10 @@ describe("lock events", () => {
       sem.downRead();
       actors.tell(0, Command.downWrite);
       actors.untilWaiters("W");
+      until(
+        () => sem.isContended,
+        () => String(sem),
+      ); // it is linked first, then WAITERS is set
       sem.upRead();
       actors.untilStatus(0, Status.Holding);
       expect(lockEvents().count("rwsem_wake_writer")).toBeGreaterThan(0);
