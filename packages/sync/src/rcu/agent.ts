@@ -10,6 +10,7 @@
  * claimable. If the cleaner dies in between, the slot is found under its own id when it is cleaned up after.
  */
 import { SyncError } from "../errors.ts";
+import { addressOf } from "../wasm/backend.ts";
 import { isShared } from "../words.ts";
 import { CallbackQueue } from "./callbacks.ts";
 import { announceLeft } from "./grace-period.ts";
@@ -58,6 +59,7 @@ export interface Agent {
   readonly onLeave: (() => void)[];
 }
 
+/** By buffer, and in a buffer by address: views on one buffer may begin at different bytes. */
 const agents = new WeakMap<ArrayBufferLike, Map<number, Agent>>();
 
 /** A record that nobody shares; also what a closed RcuDomain is left with. */
@@ -83,7 +85,7 @@ export function newAgent(words: Int32Array, base: number, flavour: AgentKind): A
  * @throws SyncError `EINVAL` if this agent uses the domain with another flavour
  */
 export function agentFor(words: Int32Array, base: number, flavour: AgentKind | undefined): Agent {
-  const agent = agents.get(words.buffer)?.get(base);
+  const agent = agents.get(words.buffer)?.get(addressOf(words, base));
   if (agent === undefined || (agent.users === 0 && agent.flavour !== (flavour ?? "mb"))) {
     const fresh = newAgent(words, base, flavour ?? "mb");
     adoptAgent(words, fresh);
@@ -101,12 +103,12 @@ export function agentFor(words: Int32Array, base: number, flavour: AgentKind | u
 
 /** Makes `agent` the record for `words`, also after the words were copied to a larger buffer. */
 export function adoptAgent(words: Int32Array, agent: Agent): void {
-  let byBase = agents.get(words.buffer);
-  if (byBase === undefined) {
-    byBase = new Map();
-    agents.set(words.buffer, byBase);
+  let byAddress = agents.get(words.buffer);
+  if (byAddress === undefined) {
+    byAddress = new Map();
+    agents.set(words.buffer, byAddress);
   }
-  byBase.set(agent.base, agent);
+  byAddress.set(addressOf(words, agent.base), agent);
   agent.words = words;
 }
 
