@@ -205,4 +205,51 @@ describe("the two backends", () => {
       );
     });
   }
+
+  /** Who holds it, a second one who sleeps, and the release that ends that. */
+  const handOvers: Record<
+    string,
+    (words: Int32Array) => [hold: () => void, wait: () => unknown, free: () => void]
+  > = {
+    SpinLock: (words) => {
+      const lock = new SpinLock(words, 0);
+      return [() => lock.lock(), () => lock.lockAsync(), () => lock.unlock()];
+    },
+    Mutex: (words) => {
+      const lock = new Mutex(words, 0);
+      return [() => lock.lock(), () => lock.lockAsync(), () => lock.unlock()];
+    },
+    "RwSem, a writer after a reader": (words) => {
+      const sem = new RwSem(words, 0);
+      return [() => sem.downRead(), () => sem.downWriteAsync(), () => sem.upRead()];
+    },
+    "RwSem, a reader after a writer": (words) => {
+      const sem = new RwSem(words, 0);
+      return [() => sem.downWrite(), () => sem.downReadAsync(), () => sem.upWrite()];
+    },
+    "RcuDomain mb": (words) => {
+      const rcu = new RcuDomain(words, 0, { agentsMax: 2 });
+      return [() => rcu.readLock(), () => rcu.synchronizeAsync(), () => rcu.readUnlock()];
+    },
+  };
+
+  for (const [name, handOver] of Object.entries(handOvers)) {
+    it(`${name}: a release wakes the sleeper, by as many notifies and over the same words`, async () => {
+      const both = [new Int32Array(new SharedArrayBuffer(4 * LENGTH)), wasmWords()];
+      const seen: number[] = [];
+      for (const words of both) {
+        const [hold, wait, free] = handOver(words);
+        hold();
+        void wait();
+        await new Promise((resolve) => setImmediate(resolve));
+        seen.push(countNotifies(free));
+      }
+      expect(seen[1]).toBe(seen[0]);
+      expect(seen[0]).toBeGreaterThan(0);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      // Further back is the queue, which remembers when somebody came.
+      const [js, wasm] = both.map((words) => Array.from(words.subarray(0, 8)));
+      expect(wasm).toEqual(js);
+    });
+  }
 });
