@@ -48,6 +48,8 @@ export {
   type AgentDeath,
   type AgentState,
   currentAgentId,
+  currentAgentName,
+  nameCurrentAgent,
   type SpawnedAgent,
   spawnAgent,
   ThreadRegistry,

@@ -1,3 +1,3 @@
-export { currentAgentId } from "./threads/current.ts";
+export { currentAgentId, currentAgentName, nameCurrentAgent } from "./threads/current.ts";
 export { type AgentDeath, type AgentState, ThreadRegistry } from "./threads/registry.ts";
 export { type SpawnedAgent, spawnAgent, type WorkerLike } from "./threads/spawn.ts";

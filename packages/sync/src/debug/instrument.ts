@@ -272,16 +272,16 @@ export class Instrumentation {
         };
       });
     }
-    this.#replace<(this: RcuDomain, cookie: number) => void>(
+    this.#replace<(this: RcuDomain, cookie: number, options?: WaitOptions) => boolean>(
       RcuDomain.prototype,
       "waitCookie",
       (original) => {
-        return function (cookie) {
+        return function (cookie, options) {
           const isChecked = self.#skipsWaitCheck;
           self.#skipsWaitCheck = false;
-          if (this.poll(cookie)) return;
+          if (this.poll(cookie)) return true;
           if (!isChecked) self.#order.beforeSleep("RcuDomain.waitCookie", new Site());
-          original.call(this, cookie);
+          return original.call(this, cookie, options);
         };
       },
     );
