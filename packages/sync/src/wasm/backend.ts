@@ -24,8 +24,7 @@ export class FastPaths implements FastPathExports {
   readonly rwsemSubReader: FastPathExports["rwsemSubReader"];
   readonly rwsemSetWriter: FastPathExports["rwsemSetWriter"];
   readonly rwsemClearWriter: FastPathExports["rwsemClearWriter"];
-  readonly rcuEnter: FastPathExports["rcuEnter"];
-  readonly rcuLeave: FastPathExports["rcuLeave"];
+  readonly rcuExchange: FastPathExports["rcuExchange"];
 
   constructor(from: FastPathExports) {
     this.spinLock = from.spinLock;
@@ -36,8 +35,7 @@ export class FastPaths implements FastPathExports {
     this.rwsemSubReader = from.rwsemSubReader;
     this.rwsemSetWriter = from.rwsemSetWriter;
     this.rwsemClearWriter = from.rwsemClearWriter;
-    this.rcuEnter = from.rcuEnter;
-    this.rcuLeave = from.rcuLeave;
+    this.rcuExchange = from.rcuExchange;
   }
 }
 

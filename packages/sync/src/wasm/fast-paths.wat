@@ -1,6 +1,6 @@
 ;; The fast paths of the locks and of the RCU read section, over the shared memory that the words are in.
 ;;
-;; Every function is one atomic operation, or a load and a store, on the word at a byte address which is a
+;; Every function is one atomic operation on the word at a byte address which is a
 ;; multiple of 4 (words.byteOffset + 4 * word), and gives back what JavaScript needs to know in order to go on.
 ;; What to do when the fast path is not enough is decided there, once for both backends.
 ;;
@@ -52,13 +52,8 @@
   (func (export "rwsemClearWriter") (param $count i32) (result i32)
     (i32.atomic.rmw.and (local.get $count) (i32.const 0xfffffffe)))
 
-  ;; RCU, flavour mb: STATE is the agent's, GP_SEQ the domain's (rcu/grace-period.ts)
+  ;; RCU, flavour mb: STATE is the agent's own (rcu/grace-period.ts)
 
-  ;; Announces a reader: STATE becomes the snapshot of GP_SEQ.
-  (func (export "rcuEnter") (param $state i32) (param $seq i32)
-    (i32.atomic.store (local.get $state)
-      (i32.or (i32.shl (i32.atomic.load (local.get $seq)) (i32.const 1)) (i32.const 1))))
-
-  ;; The reader leaves: STATE becomes 0. Returns what was there.
-  (func (export "rcuLeave") (param $state i32) (result i32)
-    (i32.atomic.rmw.xchg (local.get $state) (i32.const 0))))
+  ;; Makes STATE what the agent announces. Returns what was there.
+  (func (export "rcuExchange") (param $state i32) (param $value i32) (result i32)
+    (i32.atomic.rmw.xchg (local.get $state) (local.get $value))))

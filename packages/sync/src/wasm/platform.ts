@@ -17,8 +17,7 @@ export interface FastPathExports {
   rwsemSubReader(count: number): number;
   rwsemSetWriter(count: number): number;
   rwsemClearWriter(count: number): number;
-  rcuEnter(state: number, seq: number): void;
-  rcuLeave(state: number): number;
+  rcuExchange(state: number, value: number): number;
 }
 
 /** The global `WebAssembly`. */
