@@ -50,6 +50,7 @@ import {
 } from "./rwsem-policy.ts";
 import { Kind, QUEUE_WORDS, WaitQueue, Wake } from "./wait-queue.ts";
 import { runAsync, runBlocking, type SlowPath } from "./waiting.ts";
+import { addressOf, type Backend, backendOf, type FastPaths, fastPathsOf } from "./wasm/backend.ts";
 import {
   type AsyncWaitOptions,
   assertMayBlock,
@@ -135,6 +136,8 @@ export class RwSem {
 
   readonly #words: Int32Array;
   readonly #count: number;
+  readonly #fast: FastPaths | undefined;
+  readonly #countAddress: number;
   /** Made on first contention: most locks of most threads are never contended. */
   #waitQueue: WaitQueue | undefined;
 
@@ -148,7 +151,14 @@ export class RwSem {
     checkWords("RwSem", words, word, RwSem.WORDS);
     this.#words = words;
     this.#count = word + COUNT;
+    this.#fast = fastPathsOf(words);
+    this.#countAddress = addressOf(words, this.#count);
     if (options?.policy !== undefined) this.#setPolicy(options.policy);
+  }
+
+  /** What runs the fast paths: `wasm` over a {@link SharedMemory}, else `js`. */
+  get backend(): Backend {
+    return backendOf(this.#fast);
   }
 
   /** Who is served next. */
@@ -232,7 +242,10 @@ export class RwSem {
    * @throws SyncError `EPERM` if no reader holds the lock
    */
   upRead(): void {
-    const was = Atomics.sub(this.#words, this.#count, READER);
+    const was =
+      this.#fast === undefined
+        ? Atomics.sub(this.#words, this.#count, READER)
+        : this.#fast.rwsemSubReader(this.#countAddress);
     if ((was & READER_MASK) === 0) {
       Atomics.add(this.#words, this.#count, READER);
       throw new SyncError("EPERM", "RwSem.upRead: no reader holds the lock");
@@ -274,6 +287,7 @@ export class RwSem {
 
   /** Takes the lock in write mode if nobody holds it or waits for it. Source: down_write_trylock(). */
   tryDownWrite(): boolean {
+    if (this.#fast !== undefined) return this.#fast.rwsemSetWriter(this.#countAddress) === 0;
     return Atomics.compareExchange(this.#words, this.#count, 0, WRITER) === 0;
   }
 
@@ -283,7 +297,10 @@ export class RwSem {
    * @throws SyncError `EPERM` if no writer holds the lock
    */
   upWrite(): void {
-    const was = Atomics.and(this.#words, this.#count, ~WRITER);
+    const was =
+      this.#fast === undefined
+        ? Atomics.and(this.#words, this.#count, ~WRITER)
+        : this.#fast.rwsemClearWriter(this.#countAddress);
     if ((was & WRITER) === 0) throw new SyncError("EPERM", "RwSem.upWrite: no writer holds the lock");
     if ((was & WAITERS) !== 0) this.#wakeFirst();
   }
@@ -409,7 +426,11 @@ export class RwSem {
 
   /** Adds one reader's bias. @returns the count with it */
   #addReader(): number {
-    return (Atomics.add(this.#words, this.#count, READER) + READER) | 0;
+    const was =
+      this.#fast === undefined
+        ? Atomics.add(this.#words, this.#count, READER)
+        : this.#fast.rwsemAddReader(this.#countAddress);
+    return (was + READER) | 0;
   }
 
   #load(): number {
