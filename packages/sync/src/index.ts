@@ -29,8 +29,8 @@ export {
   type StallOptions,
 } from "./rcu.ts";
 export { RefCount, type RefCountFault, type RefCountLock, type RefCountOptions } from "./refcount.ts";
+export type { RwSemOptions, RwSemPolicy } from "./rwsem/policy.ts";
 export { RwSem, WriteGuard } from "./rwsem.ts";
-export type { RwSemOptions, RwSemPolicy } from "./rwsem-policy.ts";
 export { Semaphore } from "./semaphore.ts";
 export { SeqCount } from "./seqcount.ts";
 export { SeqLatch } from "./seqlatch.ts";

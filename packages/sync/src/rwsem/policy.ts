@@ -9,7 +9,7 @@
  *   reader-pref   the first reader, if any  every queued one             readers, always
  *   writer-pref   the first writer, if any  every queued one             writers while the lock is free, until HANDOFF
  */
-import { Kind, type WaitQueue } from "./wait-queue.ts";
+import { Kind, type WaitQueue } from "../wait-queue.ts";
 
 /** Who is served next, see {@link RwSemOptions.policy}. */
 export type RwSemPolicy = "linux" | "fair-fifo" | "reader-pref" | "writer-pref";

@@ -1,0 +1,70 @@
+/*
+ * The words of an RwSem as its slow paths see them. The class itself knows only COUNT, which its fast paths
+ * change; all that is asked where somebody waits or must is behind this, made on first contention, because
+ * most locks of most threads are never contended.
+ */
+import { QUEUE_WORDS, WaitQueue } from "../wait-queue.ts";
+import { READER } from "./count.ts";
+import { POLICIES, type PolicyRules } from "./policy.ts";
+
+/** Who holds it (count.ts); the lock's first word. */
+const COUNT = 0;
+/** Who held it last, as far as that is recorded (owner.ts). */
+const OWNER = 1;
+const POLICY = 2;
+/** Is somebody looking at the lock instead of queueing (spin.ts)? */
+const SPINNER = 3;
+const QUEUE = 8;
+
+/** Words an RwSem occupies. */
+export const RWSEM_WORDS: number = QUEUE + QUEUE_WORDS;
+
+/** One thread's view of one lock. */
+export class RwSemState {
+  readonly words: Int32Array;
+  /** Word of COUNT. */
+  readonly count: number;
+  /** Word of OWNER. */
+  readonly owner: number;
+  /** Word of SPINNER. */
+  readonly spinner: number;
+  /** Word of POLICY. */
+  readonly policy: number;
+  /** Those who wait. */
+  readonly queue: WaitQueue;
+
+  /** @param base - first word of the lock */
+  constructor(words: Int32Array, base: number) {
+    this.words = words;
+    this.count = base + COUNT;
+    this.owner = base + OWNER;
+    this.spinner = base + SPINNER;
+    this.policy = base + POLICY;
+    this.queue = new WaitQueue(words, base + QUEUE);
+  }
+
+  /** COUNT as it is now. */
+  load(): number {
+    return Atomics.load(this.words, this.count);
+  }
+
+  /** Adds `change` to COUNT. @returns what it was */
+  add(change: number): number {
+    return Atomics.add(this.words, this.count, change);
+  }
+
+  /** Makes COUNT `to` if it is `from`. */
+  change(from: number, to: number): boolean {
+    return Atomics.compareExchange(this.words, this.count, from, to) === from;
+  }
+
+  /** Adds one reader's bias. @returns COUNT with it */
+  addReader(): number {
+    return (this.add(READER) + READER) | 0;
+  }
+
+  /** The policy; the fast paths are the same for all of them. */
+  get rules(): PolicyRules {
+    return POLICIES[Atomics.load(this.words, this.policy)] ?? POLICIES[0];
+  }
+}
