@@ -29,8 +29,12 @@ export {
   type StallOptions,
 } from "./rcu.ts";
 export { RefCount, type RefCountFault, type RefCountLock, type RefCountOptions } from "./refcount.ts";
+export { RobustGuard } from "./robust/guard.ts";
+export type { Agents, Recoverable, Repair, RobustOptions } from "./robust/recovery.ts";
+export { RobustSpinLock } from "./robust/spin-lock.ts";
+export type { RwSemOwner } from "./rwsem/owner.ts";
 export type { RwSemOptions, RwSemPolicy } from "./rwsem/policy.ts";
-export { RwSem, WriteGuard } from "./rwsem.ts";
+export { RwSem, RwSem, WriteGuard, WriteGuard } from "./rwsem.ts";
 export { Semaphore } from "./semaphore.ts";
 export { SeqCount } from "./seqcount.ts";
 export { SeqLatch } from "./seqlatch.ts";

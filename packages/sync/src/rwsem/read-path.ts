@@ -67,7 +67,8 @@ function isAdmitted(state: RwSemState): boolean {
   return (count & (WRITER | HANDOFF)) === 0 && blockerOfReader(state.queue, state.rules) === 0;
 }
 
-function* waitForRead(state: RwSemState, slot: number): SlowPath {
+/** A queued reader waits for its grant. */
+export function* waitForRead(state: RwSemState, slot: number): SlowPath {
   const { queue } = state;
   let isGranted = true;
   while (queue.wakeOf(slot) !== Wake.Granted) {

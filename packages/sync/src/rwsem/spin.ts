@@ -22,7 +22,7 @@
  */
 import { Wake } from "../wait-queue.ts";
 import { nowMs, pause } from "../words.ts";
-import { HANDOFF, LOCK_MASK, READER_MASK, readersOf, WAITERS, WRITER } from "./count.ts";
+import { HANDOFF, LOCK_MASK, READER_MASK, WAITERS, WRITER } from "./count.ts";
 import { clearNonspinnable, isSpinnable, setNonspinnable } from "./owner.ts";
 import type { RwSemState } from "./state.ts";
 
@@ -36,10 +36,10 @@ const PAUSES_PER_LOOK = 5;
 /** Asking the clock takes as long as a look or more. */
 const LOOKS_PER_CLOCK = 8;
 
-/** How long a writer spins on what `count` says is inside. Source: rwsem_rspin_threshold(). */
-export function spinMicrosOn(count: number): number {
-  if ((count & WRITER) !== 0) return WRITER_SPIN_MICROS;
-  return READER_SPIN_BASE_MICROS + Math.min(readersOf(count), SPIN_READERS_MAX) / 2;
+/** How long a writer spins on `readers` readers, on a writer if that is 0. Source: rwsem_rspin_threshold(). */
+export function spinMicrosOn(readers: number): number {
+  if (readers === 0) return WRITER_SPIN_MICROS;
+  return READER_SPIN_BASE_MICROS + Math.min(readers, SPIN_READERS_MAX) / 2;
 }
 
 /**
@@ -48,7 +48,7 @@ export function spinMicrosOn(count: number): number {
  * @returns whether it has it
  */
 export function spinForWrite(state: RwSemState): boolean {
-  if (Atomics.compareExchange(state.words, state.spinner, 0, 1) !== 0) return false;
+  if (Atomics.compareExchange(state.words, state.spinner, 0, state.spinMark) !== 0) return false;
   const isTaken = lookForWrite(state);
   Atomics.store(state.words, state.spinner, 0);
   return isTaken;
@@ -60,7 +60,7 @@ function lookForWrite(state: RwSemState): boolean {
   for (;;) {
     const count = state.load();
     if ((count & stop) !== 0) return false;
-    if ((count & LOCK_MASK) === 0 && state.change(count, count | WRITER)) return true;
+    if ((count & LOCK_MASK) === 0 && state.change(count, state.asWriter(count))) return true;
     if (!limit.goesOn(count)) return false;
     rest();
   }
@@ -111,7 +111,8 @@ class SpinLimit {
   /** The lock has changed hands, or this is the first look. */
   #begin(count: number, isOnReaders: boolean): boolean {
     this.#isOnReaders = isOnReaders;
-    this.#endMs = nowMs() + spinMicrosOn(count) / 1000;
+    const readers = isOnReaders ? this.#state.readersIn(count) : 0;
+    this.#endMs = nowMs() + spinMicrosOn(readers) / 1000;
     if (isOnReaders) return isSpinnable(this.#state) && this.#looks < LOOKS_MAX;
     clearNonspinnable(this.#state);
     return this.#looks < LOOKS_MAX;

@@ -4,7 +4,7 @@
  * most locks of most threads are never contended.
  */
 import { QUEUE_WORDS, WaitQueue } from "../wait-queue.ts";
-import { READER } from "./count.ts";
+import { READER, readersOf, WRITER } from "./count.ts";
 import { POLICIES, type PolicyRules } from "./policy.ts";
 
 /** Who holds it (count.ts); the lock's first word. */
@@ -19,7 +19,10 @@ const QUEUE = 8;
 /** Words an RwSem occupies. */
 export const RWSEM_WORDS: number = QUEUE + QUEUE_WORDS;
 
-/** One thread's view of one lock. */
+/** Those who wait, as the slow paths see them. */
+export type Waiters = Pick<WaitQueue, keyof WaitQueue>;
+
+/** One thread's view of one lock; the robust lock has its own, with other words and other bits for readers. */
 export class RwSemState {
   readonly words: Int32Array;
   /** Word of COUNT. */
@@ -31,16 +34,16 @@ export class RwSemState {
   /** Word of POLICY. */
   readonly policy: number;
   /** Those who wait. */
-  readonly queue: WaitQueue;
+  readonly queue: Waiters;
 
   /** @param base - first word of the lock */
-  constructor(words: Int32Array, base: number) {
+  constructor(words: Int32Array, base: number, queue: Waiters = new WaitQueue(words, base + QUEUE)) {
     this.words = words;
     this.count = base + COUNT;
     this.owner = base + OWNER;
     this.spinner = base + SPINNER;
     this.policy = base + POLICY;
-    this.queue = new WaitQueue(words, base + QUEUE);
+    this.queue = queue;
   }
 
   /** COUNT as it is now. */
@@ -56,6 +59,26 @@ export class RwSemState {
   /** Makes COUNT `to` if it is `from`. */
   change(from: number, to: number): boolean {
     return Atomics.compareExchange(this.words, this.count, from, to) === from;
+  }
+
+  /** What this thread leaves in SPINNER while it spins, not 0. */
+  get spinMark(): number {
+    return 1;
+  }
+
+  /** COUNT with this thread as the writer, nobody holding the lock. */
+  asWriter(count: number): number {
+    return count | WRITER;
+  }
+
+  /** What is to be added to COUNT for these waiting readers, `held` of it being in there. Under the queue's lock. */
+  biasOf(readers: readonly number[], held: number): number {
+    return readers.length * READER - held;
+  }
+
+  /** How many readers `count` tells of. */
+  readersIn(count: number): number {
+    return readersOf(count);
   }
 
   /** Adds one reader's bias. @returns COUNT with it */

@@ -3,7 +3,7 @@
  * function says that it takes it.
  */
 import { Kind, Wake } from "../wait-queue.ts";
-import { HANDOFF, READER, READER_MASK, WAITERS, WRITER } from "./count.ts";
+import { HANDOFF, READER_MASK, WAITERS, WRITER } from "./count.ts";
 import { clearNonspinnable } from "./owner.ts";
 import { nextWaiter } from "./policy.ts";
 import type { RwSemState } from "./state.ts";
@@ -72,10 +72,10 @@ function markWake(state: RwSemState, type: WakeType): void {
     return;
   }
   // One bias at once, so that no writer can take the lock while the rest is counted.
-  const bias = type === WakeType.ReadOwned ? 0 : READER;
-  if (bias !== 0 && !holdForReaders(state, next)) return;
+  const bias = type === WakeType.ReadOwned ? 0 : state.biasOf([next], 0);
+  if (bias !== 0 && !holdForReaders(state, next, bias)) return;
   const readers = queue.takeReaders(rules.phaseEndsAtWriter, READERS_PER_WAKE);
-  let change = readers.length * READER - bias;
+  let change = state.biasOf(readers, bias);
   if (queue.head === 0) change -= WAITERS;
   if ((state.load() & HANDOFF) !== 0) change -= HANDOFF;
   state.add(change);
@@ -83,11 +83,11 @@ function markWake(state: RwSemState, type: WakeType): void {
   for (const reader of readers) queue.wake(reader, Wake.Granted);
 }
 
-/** Adds one reader's bias unless a writer has stolen the lock; then a reader that waited too long is owed it. */
-function holdForReaders(state: RwSemState, first: number): boolean {
-  const was = state.add(READER);
+/** Adds the first reader's bias unless a writer has stolen the lock; a reader that waited too long is then owed it. */
+function holdForReaders(state: RwSemState, first: number, bias: number): boolean {
+  const was = state.add(bias);
   if ((was & WRITER) === 0) return true;
   const isLate = state.queue.waitedMs(first) >= HANDOFF_AFTER_MS && (was & HANDOFF) === 0;
-  state.add(isLate ? HANDOFF - READER : -READER);
+  state.add(isLate ? HANDOFF - bias : -bias);
   return false;
 }

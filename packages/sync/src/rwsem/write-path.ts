@@ -4,7 +4,7 @@
  */
 import { Kind } from "../wait-queue.ts";
 import type { SlowPath } from "../waiting.ts";
-import { HANDOFF, LOCK_MASK, WAITERS, WRITER } from "./count.ts";
+import { HANDOFF, LOCK_MASK, WAITERS } from "./count.ts";
 import { setWriteOwner } from "./owner.ts";
 import { nextWaiter } from "./policy.ts";
 import { spinAsFirst, spinForWrite } from "./spin.ts";
@@ -35,7 +35,7 @@ function* queueForWrite(state: RwSemState, maySpin: boolean): SlowPath {
     }
     queue.unlock();
     if (!(yield* queue.waitForSlot())) return false;
-  } while (!state.change(0, WRITER));
+  } while (!state.change(0, state.asWriter(0)));
   return true;
 }
 
@@ -71,7 +71,7 @@ function takeAsFirst(state: RwSemState, slot: number): boolean {
       if ((count & HANDOFF) !== 0 || queue.waitedMs(slot) < HANDOFF_AFTER_MS) return false;
       if (!rules.writersAreOwed) return false;
     } else {
-      next = (count | WRITER) & ~HANDOFF;
+      next = state.asWriter(count) & ~HANDOFF;
       if (queue.isSingular(slot)) next &= ~WAITERS;
     }
     if (!state.change(count, next)) continue;
