@@ -34,7 +34,9 @@ export type { Agents, Recoverable, Repair, RobustOptions } from "./robust/recove
 export { RobustSpinLock } from "./robust/spin-lock.ts";
 export type { RwSemOwner } from "./rwsem/owner.ts";
 export type { RwSemOptions, RwSemPolicy } from "./rwsem/policy.ts";
-export { RwSem, RwSem, WriteGuard, WriteGuard } from "./rwsem.ts";
+export { RobustRwSem, type RobustRwSemOptions } from "./rwsem/robust.ts";
+export { SharedLock } from "./rwsem/shared-lock.ts";
+export { RwSem, WriteGuard } from "./rwsem.ts";
 export { Semaphore } from "./semaphore.ts";
 export { SeqCount } from "./seqcount.ts";
 export { SeqLatch } from "./seqlatch.ts";

@@ -25,12 +25,11 @@
  * read-modify-writes of COUNT (or the grant through WAKE), so plain accesses under the lock are ordered.
  */
 import { SyncError } from "./errors.ts";
-import { Guard } from "./guard.ts";
 import * as bits from "./rwsem/count.ts";
-import { WriteGuard } from "./rwsem/guard.ts";
 import { ownerOf, type RwSemOwner } from "./rwsem/owner.ts";
-import { POLICIES, policyCodeOf, type RwSemOptions, type RwSemPolicy } from "./rwsem/policy.ts";
+import type { RwSemOptions, RwSemPolicy } from "./rwsem/policy.ts";
 import { mayJoin, readPath } from "./rwsem/read-path.ts";
+import { SharedLock } from "./rwsem/shared-lock.ts";
 import { RWSEM_WORDS, RwSemState } from "./rwsem/state.ts";
 import { wakeAfterReaders, wakeFirst, wakeReadersBeside } from "./rwsem/wake.ts";
 import { writePath } from "./rwsem/write-path.ts";
@@ -62,10 +61,13 @@ const { LOCK_MASK, READ_FAILED_MASK, READER, READER_MASK, WAITERS, WRITER } = bi
  *
  * Source: Linux v6.12 kernel/locking/rwsem.c.
  */
-export class RwSem {
+export class RwSem extends SharedLock {
   /** Number of 32-bit words a lock occupies. */
   static readonly WORDS: number = RWSEM_WORDS;
 
+  protected override get kind(): string {
+    return "RwSem";
+  }
   readonly #words: Int32Array;
   readonly #count: number;
   /** Made on first contention: most locks of most threads are never contended. */
@@ -78,10 +80,11 @@ export class RwSem {
    * the lock has another policy
    */
   constructor(words: Int32Array, word: number, options?: RwSemOptions) {
+    super();
     checkWords("RwSem", words, word, RwSem.WORDS);
     this.#words = words;
     this.#count = word;
-    if (options?.policy !== undefined) this.#setPolicy(options.policy);
+    if (options?.policy !== undefined) this.#state.choosePolicy("RwSem", options.policy);
   }
 
   /** Who is served next. */
@@ -117,7 +120,7 @@ export class RwSem {
    *
    * Source: down_read(), rwsem_down_read_slowpath().
    */
-  downRead(options?: WaitOptions): boolean {
+  override downRead(options?: WaitOptions): boolean {
     const deadline = options === undefined ? FOREVER : deadlineOf("RwSem.downRead", options);
     const count = (Atomics.add(this.#words, this.#count, READER) + READER) | 0;
     if ((count & READ_FAILED_MASK) === 0) return true;
@@ -135,7 +138,7 @@ export class RwSem {
    *
    * Source: down_read_interruptible(), the signal being the caller's.
    */
-  downReadAsync(options?: AsyncWaitOptions): Promise<boolean> {
+  override downReadAsync(options?: AsyncWaitOptions): Promise<boolean> {
     return runAsync(
       "RwSem.downReadAsync",
       this.#words,
@@ -149,7 +152,7 @@ export class RwSem {
    * Takes the lock in read mode if there is neither a writer nor, unless the policy prefers readers, anybody
    * waiting. Source: down_read_trylock().
    */
-  tryDownRead(): boolean {
+  override tryDownRead(): boolean {
     let count = this.#load();
     while ((count & READ_FAILED_MASK) === 0 || mayJoin(this.#state, count)) {
       const seen = Atomics.compareExchange(this.#words, this.#count, count, count + READER);
@@ -164,7 +167,7 @@ export class RwSem {
    *
    * @throws SyncError `EPERM` if no reader holds the lock
    */
-  upRead(): void {
+  override upRead(): void {
     const was = Atomics.sub(this.#words, this.#count, READER);
     if ((was & READER_MASK) === 0) {
       Atomics.add(this.#words, this.#count, READER);
@@ -181,7 +184,7 @@ export class RwSem {
    *
    * Source: down_write(), rwsem_down_write_slowpath().
    */
-  downWrite(options?: WaitOptions): boolean {
+  override downWrite(options?: WaitOptions): boolean {
     const deadline = options === undefined ? FOREVER : deadlineOf("RwSem.downWrite", options);
     if (this.tryDownWrite()) return true;
     return this.#downWriteSlow(deadline);
@@ -195,7 +198,7 @@ export class RwSem {
    *
    * Source: down_write_killable(), the signal being the caller's.
    */
-  downWriteAsync(options?: AsyncWaitOptions): Promise<boolean> {
+  override downWriteAsync(options?: AsyncWaitOptions): Promise<boolean> {
     return runAsync(
       "RwSem.downWriteAsync",
       this.#words,
@@ -206,7 +209,7 @@ export class RwSem {
   }
 
   /** Takes the lock in write mode if nobody holds it or waits for it. Source: down_write_trylock(). */
-  tryDownWrite(): boolean {
+  override tryDownWrite(): boolean {
     return Atomics.compareExchange(this.#words, this.#count, 0, WRITER) === 0;
   }
 
@@ -215,7 +218,7 @@ export class RwSem {
    *
    * @throws SyncError `EPERM` if no writer holds the lock
    */
-  upWrite(): void {
+  override upWrite(): void {
     const was = Atomics.and(this.#words, this.#count, ~WRITER);
     if ((was & WRITER) === 0) throw new SyncError("EPERM", "RwSem.upWrite: no writer holds the lock");
     if ((was & WAITERS) !== 0) wakeFirst(this.#state);
@@ -229,51 +232,10 @@ export class RwSem {
    *
    * Source: downgrade_write(), rwsem_downgrade_wake().
    */
-  downgradeWrite(): void {
+  override downgradeWrite(): void {
     if (!this.isWriteLocked) throw new SyncError("EPERM", "RwSem.downgradeWrite: no writer holds the lock");
     const was = Atomics.add(this.#words, this.#count, READER - WRITER);
     if ((was & WAITERS) !== 0) wakeReadersBeside(this.#state);
-  }
-
-  /**
-   * Takes the lock in read mode and returns a guard that gives it back.
-   *
-   * @throws SyncError `ETIMEDOUT` if `timeoutMs` was given and has passed
-   */
-  read(options?: WaitOptions): Guard {
-    if (!this.downRead(options)) throw new SyncError("ETIMEDOUT", "RwSem.read: timed out");
-    return new Guard(() => this.upRead());
-  }
-
-  /**
-   * Takes the lock in write mode and returns a guard that gives it back.
-   *
-   * @throws SyncError `ETIMEDOUT` if `timeoutMs` was given and has passed
-   */
-  write(options?: WaitOptions): WriteGuard {
-    if (!this.downWrite(options)) throw new SyncError("ETIMEDOUT", "RwSem.write: timed out");
-    return new WriteGuard(this);
-  }
-
-  /**
-   * As {@link read}, without blocking the thread: `using guard = await sem.readAsync()`.
-   *
-   * @throws SyncError `ETIMEDOUT` if `timeoutMs` was given and has passed, `EINTR` if `signal` was aborted
-   */
-  async readAsync(options?: AsyncWaitOptions): Promise<Guard> {
-    if (!(await this.downReadAsync(options))) throw new SyncError("ETIMEDOUT", "RwSem.readAsync: timed out");
-    return new Guard(() => this.upRead());
-  }
-
-  /**
-   * As {@link write}, without blocking the thread.
-   *
-   * @throws SyncError `ETIMEDOUT` if `timeoutMs` was given and has passed, `EINTR` if `signal` was aborted
-   */
-  async writeAsync(options?: AsyncWaitOptions): Promise<WriteGuard> {
-    if (!(await this.downWriteAsync(options)))
-      throw new SyncError("ETIMEDOUT", "RwSem.writeAsync: timed out");
-    return new WriteGuard(this);
   }
 
   /** Who waits, first to last, as in `"W R R"`. May be out of date on return. */
@@ -290,11 +252,10 @@ export class RwSem {
   }
 
   /** Throws an `Error` naming the words and values that break an invariant; takes the queue's spinlock. */
-  validate(): void {
-    const { words, queue, policy, spinner } = this.#state;
+  override validate(): void {
+    const { words, queue, spinner } = this.#state;
     const waiting = queue.validate();
-    const policyCode = Atomics.load(words, policy);
-    if (POLICIES[policyCode] === undefined) throw new Error(`RwSem: POLICY is ${policyCode}, expected 0..3`);
+    this.#state.validatePolicy("RwSem");
     const spinners = Atomics.load(words, spinner);
     if (spinners !== 0 && spinners !== 1) throw new Error(`RwSem: SPINNER is ${spinners}, expected 0 or 1`);
     const count = this.#load();
@@ -307,7 +268,7 @@ export class RwSem {
   }
 
   /** The state in words, for messages. */
-  toString(): string {
+  override toString(): string {
     return `RwSem(${bits.describeCount(this.#load())}, waiting: ${this.waiters || "nobody"})`;
   }
 
@@ -318,12 +279,6 @@ export class RwSem {
 
   #load(): number {
     return Atomics.load(this.#words, this.#count);
-  }
-
-  #setPolicy(policy: RwSemPolicy): void {
-    Atomics.compareExchange(this.#words, this.#state.policy, 0, policyCodeOf(policy));
-    if (this.policy === policy) return;
-    throw new SyncError("EINVAL", `RwSem: the lock has policy ${this.policy}, not ${policy}`);
   }
 
   /** `count` has our bias in it already. */

@@ -28,7 +28,7 @@ export function* readPath(state: RwSemState, firstCount: number, mayWait: boolea
   for (;;) {
     if (stealRead(state, count)) return true;
     queue.lock();
-    if (isAdmitted(state)) {
+    if (isAdmitted(state, state.load())) {
       queue.unlock();
       return true; // whoever was in the way has left meanwhile: the bias is the lock
     }
@@ -60,9 +60,8 @@ function stealRead(state: RwSemState, count: number): boolean {
   return true;
 }
 
-/** Does a reader whose bias is in COUNT hold the lock with that? Under the queue's lock. */
-function isAdmitted(state: RwSemState): boolean {
-  const count = state.load();
+/** Does a reader hold the lock with its bias, when COUNT is `count`? Under the queue's lock. */
+export function isAdmitted(state: RwSemState, count: number): boolean {
   if (mayJoin(state, count)) return true;
   return (count & (WRITER | HANDOFF)) === 0 && blockerOfReader(state.queue, state.rules) === 0;
 }

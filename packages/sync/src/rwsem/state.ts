@@ -3,9 +3,10 @@
  * change; all that is asked where somebody waits or must is behind this, made on first contention, because
  * most locks of most threads are never contended.
  */
+import { SyncError } from "../errors.ts";
 import { QUEUE_WORDS, WaitQueue } from "../wait-queue.ts";
 import { READER, readersOf, WRITER } from "./count.ts";
-import { POLICIES, type PolicyRules } from "./policy.ts";
+import { POLICIES, type PolicyRules, policyCodeOf, type RwSemPolicy } from "./policy.ts";
 
 /** Who holds it (count.ts); the lock's first word. */
 const COUNT = 0;
@@ -84,6 +85,20 @@ export class RwSemState {
   /** Adds one reader's bias. @returns COUNT with it */
   addReader(): number {
     return (this.add(READER) + READER) | 0;
+  }
+
+  /** Writes the policy down, unless there is another: then it throws `EINVAL`. */
+  choosePolicy(kind: string, policy: RwSemPolicy): void {
+    Atomics.compareExchange(this.words, this.policy, 0, policyCodeOf(policy));
+    const { name } = this.rules;
+    if (name === policy) return;
+    throw new SyncError("EINVAL", `${kind}: the lock has policy ${name}, not ${policy}`);
+  }
+
+  /** Throws if POLICY is none. */
+  validatePolicy(kind: string): void {
+    const code = Atomics.load(this.words, this.policy);
+    if (POLICIES[code] === undefined) throw new Error(`${kind}: POLICY is ${code}, expected 0..3`);
   }
 
   /** The policy; the fast paths are the same for all of them. */
