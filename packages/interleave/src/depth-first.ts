@@ -29,7 +29,9 @@ interface Node {
   /** Threads whose subtree was seen, with the steps that they would make. */
   sleep: Map<number, readonly Step[]>;
   /** Threads whose subtree was explored from here. */
-  explored: number;
+  readonly explored: number[];
+  /** Does the thread that is explored at the moment repeat a read here? The others parked it when they went. */
+  repeats: boolean;
   /** Steps made here by the thread that is explored at the moment. */
   current: Step[];
   chosen: Choice | undefined;
@@ -93,7 +95,7 @@ export class DepthFirst implements Scheduler {
     if (chosen === undefined) return;
     if (node.todo.some((choice) => choice.thread === chosen.thread)) return;
     if (node.current.length > 0) {
-      node.explored++;
+      node.explored.push(chosen.thread);
       if (this.#options.reduction) node.sleep = new Map(node.sleep).set(chosen.thread, node.current);
     }
     node.current = [];
@@ -159,7 +161,7 @@ export class DepthFirst implements Scheduler {
     const spinner = node.chosen!.thread;
     node.current = [];
     node.chosen = undefined;
-    if (node.explored > 0 || node.todo.length > 0) return;
+    if (node.explored.length > 0 || node.todo.length > 0) return;
     const fresh: Node = { ...node, able: execution.able, point: execution.point(), todo: [] };
     this.#nodes[this.#nodes.length - 1] = fresh;
     if (this.#options.reduction) this.#plan(fresh);
@@ -181,7 +183,8 @@ export class DepthFirst implements Scheduler {
       todo: [],
       backtrack: this.#options.reduction ? new Set() : NOBODY,
       sleep: this.#options.reduction && parent !== undefined ? stillAsleep(parent, step!) : ASLEEP,
-      explored: 0,
+      explored: [],
+      repeats: false,
       current: [],
       chosen: undefined,
     };
@@ -230,7 +233,11 @@ export class DepthFirst implements Scheduler {
     // A spin is one choice: whatever depends on any of its steps wakes its thread.
     let at = depth;
     while (this.#nodes[at]?.forced) at--;
-    this.#nodes[at]?.current.push(step);
+    const node = this.#nodes[at];
+    if (node !== undefined) {
+      if (at === depth) node.repeats = execution.threads[step.choice.thread]!.repeats > 0;
+      node.current.push(step);
+    }
     if (!this.#options.reduction) {
       this.#steps.push(step);
       return;
@@ -331,6 +338,8 @@ function stillAsleep(parent: Node, step: Step): Map<number, readonly Step[]> {
   const asleep = new Map<number, readonly Step[]>();
   for (const [thread, steps] of parent.sleep) {
     if (thread === step.choice.thread) continue;
+    // Where it went from here the spinner was parked: what the spinner does next has not been seen there.
+    if (parent.repeats && parent.explored.includes(thread)) continue;
     if (!steps.some((other) => dependent(other, step) || step.woken.includes(thread)))
       asleep.set(thread, steps);
   }

@@ -119,6 +119,21 @@ const SPIN_BETWEEN_LOOKS: Instruction[][] = [
   ],
 ];
 
+/** The spinner is parked where the other one goes first; what it does next is not to be skipped on that account. */
+const SPIN_ENDS_BY_ANOTHER_WORD: Instruction[][] = [
+  [
+    { kind: "load", at: 1, value: 0 },
+    { kind: "load", at: 0, value: 0 },
+    { kind: "load", at: 1, value: 0 },
+    { kind: "compareExchange", at: 0, value: 2 },
+  ],
+  [
+    { kind: "store", at: 0, value: 1 },
+    { kind: "load", at: 0, value: 0 },
+    { kind: "compareExchange", at: 0, value: 1 },
+  ],
+];
+
 it("leaves spins undisturbed by default, which invents no outcome", async () => {
   await fc.assert(
     fc.asyncProperty(program, async (threads) => {
@@ -127,7 +142,7 @@ it("leaves spins undisturbed by default, which invents no outcome", async () => 
       expect([...full].filter((outcome) => !expected.has(outcome))).toEqual([]);
       expect(await explored(threads, true, 0)).toEqual(full);
     }),
-    { numRuns: 200, examples: [[SPIN_BETWEEN_LOOKS]] },
+    { numRuns: 200, examples: [[SPIN_BETWEEN_LOOKS], [SPIN_ENDS_BY_ANOTHER_WORD]] },
   );
 });
 
