@@ -3,9 +3,11 @@
  * the budget is spent, then runs the failing one again, shorter and with stacks.
  */
 import { DepthFirst } from "./depth-first.ts";
+import type { Ending } from "./ending.ts";
 import { InterleaveError } from "./errors.ts";
-import { type Ending, Execution, type ExecutionOptions, type Scheduler } from "./execution.ts";
+import { Execution, type ExecutionOptions } from "./execution.ts";
 import { install } from "./instrument.ts";
+import { drive, quieten } from "./microtasks.ts";
 import { minimise } from "./minimise.ts";
 import type { CheckOptions, Failure, FailureKind, Model, Report } from "./model.ts";
 import type { Choice, Step } from "./op.ts";
@@ -14,6 +16,7 @@ import { Promises } from "./promises.ts";
 import type { Race } from "./races.ts";
 import { PriorityWalk, RandomWalk } from "./random.ts";
 import { formatSchedule, parseSchedule, Replay } from "./schedule.ts";
+import type { Scheduler } from "./scheduler.ts";
 import { rowsOf, userStack } from "./trace.ts";
 
 /** How often the budget of time is looked at, in executions. */
@@ -57,12 +60,21 @@ export async function check<Shared>(
 ): Promise<Report> {
   checkOptions(options);
   const restore = install();
+  const loud = quieten();
   try {
     const loaded = await loadModel(model as Model | URL | string, options.exportName);
     return await new Check(loaded, options).run();
   } finally {
     restore();
+    // The rejections of the last execution are reported after a turn of the event loop.
+    await turn();
+    loud();
   }
+}
+
+/** One turn of the event loop. */
+function turn(): Promise<undefined> {
+  return new Promise((done) => setTimeout(done, 0, undefined));
 }
 
 class Check {
@@ -116,7 +128,8 @@ class Check {
       if (told !== undefined) await told;
       const spent = this.#spent(limit);
       if (spent !== undefined) return this.#report([...limits, spent], undefined, false);
-      const failure = this.#one(search, from.prefix, from.point);
+      const found = this.#one(search, from.prefix, from.point);
+      const failure = found === undefined ? undefined : await found;
       if (failure !== undefined) return this.#report(limits, failure, false);
       if (reduction && this.#late) return this.#pass();
     }
@@ -135,7 +148,8 @@ class Check {
       const length = Math.max(this.#counts.longest, 16);
       const walk =
         strategy === "pct" ? new PriorityWalk(seed, i, threads, depth, length) : new RandomWalk(seed, i);
-      const failure = this.#one(walk, [], undefined);
+      const found = this.#one(walk, [], undefined);
+      const failure = found === undefined ? undefined : await found;
       if (failure !== undefined) return this.#report([`${limit} schedules by chance`], failure, false);
     }
   }
@@ -159,7 +173,7 @@ class Check {
     if (now - this.#told < PROGRESS_MS) return undefined;
     this.#told = now;
     onProgress({ ...this.#progress(), elapsedMs: now - this.#start });
-    return new Promise((done) => setTimeout(done, 0, undefined));
+    return turn();
   }
 
   #progress(): { executions: number; pruned: number; points: number } {
@@ -206,13 +220,19 @@ class Check {
     return allowed;
   }
 
+  /** One execution; a promise only if it failed or has async threads: an await per execution would cost. */
   #one(
     scheduler: Scheduler,
     prefix: readonly Step[],
     point: Parameters<Execution["run"]>[1],
-  ): Failure | undefined {
+  ): Promise<Failure | undefined> | undefined {
     const execution = new Execution(this.#model, this.#executionOptions(false), scheduler);
-    const ending = execution.run(prefix, point);
+    const ending = drive(execution.run(prefix, point));
+    if (!(ending instanceof Promise)) return this.#count(execution, prefix, ending);
+    return ending.then((came) => this.#count(execution, prefix, came));
+  }
+
+  #count(execution: Execution, prefix: readonly Step[], ending: Ending): Promise<Failure> | undefined {
     this.#late ||= execution.steps.some((step) => step.kind === "late");
     const counts = this.#counts;
     counts.points += execution.steps.length - prefix.length;
@@ -227,27 +247,27 @@ class Check {
   }
 
   /** Runs a failing schedule again from its start: it must fail alike; then shorter, and with stacks. */
-  #explain(ending: Ending, choices: readonly Choice[]): Failure {
+  async #explain(ending: Ending, choices: readonly Choice[]): Promise<Failure> {
     if (ending.kind === "nondeterministic") return this.#failure(ending, choices, []);
-    const again = this.#follow(choices, false);
+    const again = await this.#follow(choices, false);
     if (again.ending.kind !== ending.kind) {
       const message =
         `the same schedule ended in ${ending.kind} at first, then in ${again.ending.kind}: ` +
         "the model depends on more than the memory that setup() makes";
       return this.#failure({ kind: "nondeterministic", message }, choices, []);
     }
-    const short = minimise(choices, (candidate) => {
-      const tried = this.#follow(candidate, false);
+    const short = await minimise(choices, async (candidate) => {
+      const tried = await this.#follow(candidate, false);
       return tried.ending.kind === ending.kind ? tried.choices : undefined;
     });
-    const told = this.#follow(short, true);
+    const told = await this.#follow(short, true);
     return this.#failure(told.ending, told.choices, told.steps);
   }
 
-  #follow(choices: readonly Choice[], traced: boolean): Followed {
+  async #follow(choices: readonly Choice[], traced: boolean): Promise<Followed> {
     const scheduler = new Replay(choices);
     const execution = new Execution(this.#model, this.#executionOptions(traced), scheduler);
-    const ending = execution.run([], undefined);
+    const ending = await drive(execution.run([], undefined));
     if (scheduler.diverged !== undefined) {
       const { diverged } = scheduler;
       return { ending: { kind: "nondeterministic", message: diverged }, choices: [], steps: [], diverged };
@@ -266,8 +286,8 @@ class Check {
     };
   }
 
-  #replay(choices: readonly Choice[]): Report {
-    const told = this.#follow(choices, true);
+  async #replay(choices: readonly Choice[]): Promise<Report> {
+    const told = await this.#follow(choices, true);
     if (told.diverged !== undefined) throw new InterleaveError("EINVAL", `replay: ${told.diverged}`);
     this.#counts.executions = 1;
     this.#counts.points = told.steps.length;

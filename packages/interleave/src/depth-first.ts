@@ -9,8 +9,10 @@
  * A preemption bound makes reduction unsound (an equivalent execution may need more preemptions), so with a
  * bound every order within it is run.
  */
-import type { Execution, Point, Scheduler } from "./execution.ts";
-import { type Choice, dependent, type Step } from "./op.ts";
+import type { Execution } from "./execution.ts";
+import { type Choice, dependent, type Step, wakes } from "./op.ts";
+import type { Scheduler } from "./scheduler.ts";
+import { firstDue, nextOp, type Point, pointOf, type Thread } from "./thread.ts";
 
 interface Node {
   /** Empty where nothing can be explored but what was chosen first. */
@@ -96,7 +98,10 @@ export class DepthFirst implements Scheduler {
     if (node.todo.some((choice) => choice.thread === chosen.thread)) return;
     if (node.current.length > 0) {
       node.explored.push(chosen.thread);
-      if (this.#options.reduction) node.sleep = new Map(node.sleep).set(chosen.thread, node.current);
+      // Of a parked spinner only the death was explored: it must not sleep when it may go on.
+      if (this.#options.reduction && node.point.parking[chosen.thread] === "no") {
+        node.sleep = new Map(node.sleep).set(chosen.thread, node.current);
+      }
     }
     node.current = [];
     node.chosen = undefined;
@@ -131,7 +136,7 @@ export class DepthFirst implements Scheduler {
       this.#nodes.push(node);
       if (this.#options.reduction) this.#plan(node);
       else this.#planAll(node);
-      if (!this.#options.reduction && node.todo.length > 1) node.point = execution.point();
+      if (!this.#options.reduction && node.todo.length > 1) node.point = pointOf(execution.threads);
     } else if (this.#spun) {
       this.#replan(execution);
       node = this.#nodes[depth]!;
@@ -162,7 +167,7 @@ export class DepthFirst implements Scheduler {
     node.current = [];
     node.chosen = undefined;
     if (node.explored.length > 0 || node.todo.length > 0) return;
-    const fresh: Node = { ...node, able: execution.able, point: execution.point(), todo: [] };
+    const fresh: Node = { ...node, able: execution.able, point: pointOf(execution.threads), todo: [] };
     this.#nodes[this.#nodes.length - 1] = fresh;
     if (this.#options.reduction) this.#plan(fresh);
     else this.#planAll(fresh);
@@ -175,7 +180,7 @@ export class DepthFirst implements Scheduler {
     const step = execution.steps[depth - 1];
     const previous = step?.choice.thread ?? -1;
     return {
-      point: forced || !this.#options.reduction ? NOWHERE : execution.point(),
+      point: forced || !this.#options.reduction ? NOWHERE : pointOf(execution.threads),
       forced,
       previous,
       preemptions: parent === undefined ? 0 : parent.preemptions + preempts(parent, step!),
@@ -253,9 +258,9 @@ export class DepthFirst implements Scheduler {
       const earlier = this.#steps[i]!;
       const other = earlier.choice.thread;
       if (other === thread || clock[other]! >= this.#times[i]!) continue;
-      if (!dependent(earlier, step) && !earlier.woken.includes(thread)) continue;
+      if (!dependent(earlier, step) && !wakes(earlier, step)) continue;
       // A sleeper without a timeout could do nothing before it was woken.
-      if (step.kind !== "wake" || step.op.timeoutMs !== Number.POSITIVE_INFINITY)
+      if (step.kind !== "wake" || step.sleep >= 0 || step.op.timeoutMs !== Number.POSITIVE_INFINITY)
         this.#reverse(i, step, depth);
       join(clock, this.#clocks[i]!);
     }
@@ -263,6 +268,36 @@ export class DepthFirst implements Scheduler {
     this.#steps.push(step);
     this.#clocks.push(clock);
     this.#times.push(clock[thread]!);
+  }
+
+  /**
+   * A sleeper could time out here, had not others used up the limit. That one of them did not is a choice that
+   * no step tells of: it is planned as if this timeout had come, as one that theirs depend on.
+   */
+  denied(execution: Execution, thread: Thread): void {
+    if (!this.#options.reduction) return;
+    const depth = execution.steps.length;
+    const { index } = thread;
+    const sleep = thread.status === "idle" ? firstDue(thread) : -1;
+    const choice: Choice = { thread: index, action: "timeout" };
+    const op = nextOp(thread, sleep)!;
+    const missed: Step = {
+      choice,
+      kind: "timeout",
+      op,
+      result: "",
+      changed: false,
+      after: 0,
+      woken: [],
+      sleep,
+    };
+    const known = this.#clockOf(index, depth);
+    for (let i = depth - 1; i >= 0; i--) {
+      const spent = this.#steps[i]!;
+      const other = spent.choice.thread;
+      if (spent.kind !== "timeout" || other === index || known[other]! >= this.#times[i]!) continue;
+      this.#reverse(i, missed, depth);
+    }
   }
 
   #clockOf(thread: number, depth: number): number[] {
@@ -340,7 +375,10 @@ function stillAsleep(parent: Node, step: Step): Map<number, readonly Step[]> {
     if (thread === step.choice.thread) continue;
     // Where it went from here the spinner was parked: what the spinner does next has not been seen there.
     if (parent.repeats && parent.explored.includes(thread)) continue;
-    if (!steps.some((other) => dependent(other, step) || step.woken.includes(thread)))
+    if (
+      !steps.some((other) => dependent(other, step)) &&
+      !step.woken.some((woken) => woken.thread === thread)
+    )
       asleep.set(thread, steps);
   }
   return asleep;

@@ -49,6 +49,7 @@ function operationOf(step: Step): string {
 function outcomeOf(step: Step): string {
   if (step.kind === "enter") return "sleeps";
   if (step.kind !== "op") return "";
+  if (step.op.kind === "waitAsync" && typeof step.result === "number") return "a promise";
   if (step.op.kind === "write" || step.op.kind === "store") return "";
   const { action } = step.choice;
   const stale =
