@@ -12,7 +12,7 @@
 import type { Execution } from "./execution.ts";
 import { type Choice, dependent, type Step, wakes } from "./op.ts";
 import type { Scheduler } from "./scheduler.ts";
-import { firstDue, nextOp, type Point, pointOf, type Thread } from "./thread.ts";
+import { firstDue, nextOp, type Point, type Thread } from "./thread.ts";
 
 interface Node {
   /** Empty where nothing can be explored but what was chosen first. */
@@ -37,6 +37,15 @@ interface Node {
   /** Steps made here by the thread that is explored at the moment. */
   current: Step[];
   chosen: Choice | undefined;
+}
+
+/** A search between two executions. */
+export interface SavedSearch {
+  readonly nodes: readonly Node[];
+  readonly steps: readonly Step[];
+  readonly clocks: readonly (readonly number[])[];
+  readonly times: readonly number[];
+  readonly bounded: boolean;
 }
 
 /** Options of a depth-first search. */
@@ -66,8 +75,31 @@ export class DepthFirst implements Scheduler {
   /** Was an execution left out because of the bound? */
   bounded = false;
 
-  constructor(options: DepthFirstOptions) {
+  constructor(options: DepthFirstOptions, saved?: SavedSearch) {
     this.#options = options;
+    if (saved === undefined) return;
+    this.#nodes.push(...saved.nodes);
+    this.#steps = [...saved.steps];
+    this.#clocks = saved.clocks.map((clock) => [...clock]);
+    this.#times = [...saved.times];
+    this.bounded = saved.bounded;
+    this.#started = saved.nodes.length > 0;
+  }
+
+  /** What it takes to go on from here, in place of the {@link next} execution. */
+  save(): SavedSearch {
+    return {
+      nodes: this.#nodes,
+      steps: this.#steps,
+      clocks: this.#clocks,
+      times: this.#times,
+      bounded: this.bounded,
+    };
+  }
+
+  /** Does it leave out executions that are equivalent to others? */
+  get reduces(): boolean {
+    return this.#options.reduction;
   }
 
   /** Prefix of the next execution, `undefined` when all were run. */
@@ -136,7 +168,7 @@ export class DepthFirst implements Scheduler {
       this.#nodes.push(node);
       if (this.#options.reduction) this.#plan(node);
       else this.#planAll(node);
-      if (!this.#options.reduction && node.todo.length > 1) node.point = pointOf(execution.threads);
+      if (!this.#options.reduction && node.todo.length > 1) node.point = execution.point();
     } else if (this.#spun) {
       this.#replan(execution);
       node = this.#nodes[depth]!;
@@ -167,7 +199,7 @@ export class DepthFirst implements Scheduler {
     node.current = [];
     node.chosen = undefined;
     if (node.explored.length > 0 || node.todo.length > 0) return;
-    const fresh: Node = { ...node, able: execution.able, point: pointOf(execution.threads), todo: [] };
+    const fresh: Node = { ...node, able: execution.able, point: execution.point(), todo: [] };
     this.#nodes[this.#nodes.length - 1] = fresh;
     if (this.#options.reduction) this.#plan(fresh);
     else this.#planAll(fresh);
@@ -180,7 +212,7 @@ export class DepthFirst implements Scheduler {
     const step = execution.steps[depth - 1];
     const previous = step?.choice.thread ?? -1;
     return {
-      point: forced || !this.#options.reduction ? NOWHERE : pointOf(execution.threads),
+      point: forced || !this.#options.reduction ? NOWHERE : execution.point(),
       forced,
       previous,
       preemptions: parent === undefined ? 0 : parent.preemptions + preempts(parent, step!),

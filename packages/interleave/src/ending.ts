@@ -1,7 +1,7 @@
 /*
  * How an execution ends.
  */
-import { describeOp } from "./op.ts";
+import { describeOp, type Step } from "./op.ts";
 import type { Race } from "./races.ts";
 import { nextOp, type Thread } from "./thread.ts";
 
@@ -15,6 +15,26 @@ export type Ending =
       readonly kind: "deadlock" | "livelock" | "starvation" | "nondeterministic";
       readonly message: string;
     };
+
+/** The step bound was reached: is it the code's fault, or that of a schedule that passes somebody over? */
+export function endless(
+  threads: readonly Thread[],
+  steps: readonly Step[],
+  fairness: number | undefined,
+): Ending {
+  const what = `no end after ${steps.length} steps`;
+  if (fairness !== undefined) {
+    const message = `${what}, although nobody was passed over more than ${fairness} times in a row`;
+    return { kind: "livelock", message };
+  }
+  const late = new Set(steps.slice(steps.length >> 1).map((step) => step.choice.thread));
+  const idle = threads.filter((thread) => {
+    return thread.status === "ready" && thread.waiting !== "asleep" && !late.has(thread.index);
+  });
+  const names = idle.map((thread) => `thread ${thread.index}`).join(", ");
+  const unfair = `; ${names} had no turn: the option fairness leaves such schedules out`;
+  return { kind: "livelock", message: idle.length === 0 ? what : `${what}${unfair}` };
+}
 
 /** Nobody can go on: everybody sleeps, or spins on words that nobody will write. */
 export function stuck(threads: readonly Thread[]): Ending {

@@ -8,8 +8,9 @@
  * synchronous threads none ever does, and an execution is one synchronous call.
  */
 import { Choices, isProgress } from "./choices.ts";
-import { type Ending, stuck } from "./ending.ts";
+import { type Ending, endless, stuck } from "./ending.ts";
 import { NondeterminismError, Suspend } from "./errors.ts";
+import { Fairness } from "./fairness.ts";
 import { type Host, setHost } from "./instrument.ts";
 import { Memory } from "./memory.ts";
 import type { Model } from "./model.ts";
@@ -26,7 +27,9 @@ import {
 import { Guesses, type Promises } from "./promises.ts";
 import { HappensBefore, type Race } from "./races.ts";
 import type { Scheduler } from "./scheduler.ts";
+import { follow, type Sites } from "./sites.ts";
 import { look, park, repeats } from "./spins.ts";
+import { Patience } from "./starvation.ts";
 import { firstDue, isAlive, type Logged, newThread, nextOp, type Point, type Thread } from "./thread.ts";
 import { WaitLists } from "./wait-lists.ts";
 
@@ -39,9 +42,15 @@ export interface ExecutionOptions {
   readonly kills: number;
   readonly killable: readonly number[] | undefined;
   readonly races: boolean;
+  /** How often a thread may be passed over in a row. */
+  readonly fairness: number | undefined;
+  /** How often a thread may be overtaken before it starves. */
+  readonly starvation: number | undefined;
   readonly stale: boolean;
   readonly promises: Promises;
   readonly traced: boolean;
+  /** Where operations stand; `undefined` if nobody asks. */
+  readonly sites: Sites | undefined;
   /** Is the race meant? */
   readonly isAllowed: (race: Race) => boolean;
 }
@@ -64,6 +73,8 @@ export class Execution implements Host {
   readonly #order: HappensBefore;
   readonly #choices: Choices;
   readonly #guesses: Guesses | undefined;
+  readonly #fairness: Fairness | undefined;
+  readonly #patience: Patience | undefined;
   readonly #waiters: WaitLists = new WaitLists();
   readonly #private: WeakSet<ArrayBufferLike> = new WeakSet();
   #shared: unknown;
@@ -80,6 +91,10 @@ export class Execution implements Host {
     this.threads = model.threads.map((_, index) => newThread(index));
     this.#order = new HappensBefore(model.threads.length, options.stale);
     this.#choices = new Choices(options, this.#memory, this.#order);
+    const count = model.threads.length;
+    if (options.fairness !== undefined) this.#fairness = new Fairness(count, options.fairness);
+    if (options.starvation !== undefined) this.#patience = new Patience(count, options.starvation);
+    for (const thread of this.threads) thread.site = options.sites?.of(thread.index, thread.log);
     if (options.stale) this.#guesses = new Guesses(options.promises, this.#order);
     if (scheduler.denied !== undefined) {
       this.#choices.onDenied = (thread) => scheduler.denied!(this, thread);
@@ -122,24 +137,40 @@ export class Execution implements Host {
       thread.status = point.status[thread.index]!;
       thread.parking = point.parking[thread.index]!;
     }
+    if (this.#fairness !== undefined) this.#fairness.passed = point.passed!;
+  }
+
+  /** State of the threads, to go on from here in another execution. */
+  point(): Point {
+    return {
+      pending: this.threads.map((thread) => thread.pending),
+      status: this.threads.map((thread) => thread.status),
+      parking: this.threads.map((thread) => thread.parking),
+      passed: this.#fairness?.passed,
+    };
   }
 
   /** Asks the scheduler, unless the execution is over. */
   #decide(): Choice | undefined {
     if (this.ending !== undefined || !this.threads.some(isAlive)) return undefined;
     if (this.steps.length >= this.#options.maxSteps) {
-      this.ending = { kind: "livelock", message: `no end after ${this.steps.length} steps` };
+      this.ending = endless(this.threads, this.steps, this.#options.fairness);
       return undefined;
     }
-    const able = this.#choices.of(this.threads);
+    const all = this.#choices.of(this.threads);
+    const able = this.#fairness === undefined ? all : this.#fairness.restrict(all);
     this.able = able;
     if (!able.some((list) => list.some(isProgress))) {
       this.ending = stuck(this.threads);
       return undefined;
     }
     const choice = this.#scheduler.choose(this);
-    if (choice === undefined) this.ending ??= { kind: "pruned" };
-    else park(this.threads, choice, this.#memory, this.#options.freeReads);
+    if (choice === undefined) {
+      this.ending ??= { kind: "pruned" };
+      return undefined;
+    }
+    this.#fairness?.chose(choice.thread, all);
+    park(this.threads, choice, this.#memory, this.#options.freeReads);
     return choice;
   }
 
@@ -363,12 +394,16 @@ export class Execution implements Host {
     this.steps.length = thread.spinStart;
     thread.pending = thread.log[thread.spinLog]!.op;
     thread.log.length = thread.spinLog;
+    thread.site = this.#options.sites?.of(thread.index, thread.log);
     thread.repeats = 0;
     thread.parking = "hard";
     this.#leave(thread, this.#decide());
   }
 
   #do(thread: Thread, choice: Choice): unknown {
+    if (thread.site !== undefined) {
+      thread.pending = this.#options.sites!.withStack(thread.site, thread.pending!);
+    }
     const op = thread.pending!;
     if (repeats(thread, this.#memory, this.#options.freeReads)) {
       if (thread.repeats++ === 0) {
@@ -430,12 +465,15 @@ export class Execution implements Host {
     } else this.#log(thread, step);
     look(this.threads, thread, step, before);
     this.#guesses?.onStep(step);
+    const starves = this.#patience?.onStep(step, before);
+    if (starves !== undefined) this.ending ??= { kind: "starvation", message: starves };
     return this.#order.onStep(step, before);
   }
 
   #log(thread: Thread, step: Step): void {
     const { op, kind, sleep, result } = step;
     thread.log.push({ op, result, sleep });
+    if (thread.site !== undefined) thread.site = follow(thread.site, result, sleep);
     if (kind === "timeout" || kind === "late") this.#choices.timeouts++;
     if (sleep >= 0) this.#wokeUp(thread, step);
     else if (thread.waiting !== "no") {

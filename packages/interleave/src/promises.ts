@@ -26,6 +26,19 @@ export class Promises {
     this.size++;
   }
 
+  /** What is known, to be restored in another exploration. */
+  save(): unknown {
+    return this.#values;
+  }
+
+  /** Takes in what another exploration knew. */
+  restore(saved: unknown): void {
+    for (const [place, list] of saved as Map<string, { readonly thread: number; readonly value: Value }[]>) {
+      this.#values.set(place, list);
+      this.size += list.length;
+    }
+  }
+
   /** Values that threads other than the reader may write to the place. */
   of(op: Op, reader: number): Value[] {
     const list = this.#values.get(placeOf(op)) ?? [];

@@ -6,6 +6,7 @@
  * in which the thread began them, so that the same number means the same sleep whenever it is executed again.
  */
 import type { Op, Value } from "./op.ts";
+import type { Site } from "./sites.ts";
 
 /** How a thread stands; an idle one waits for its sleeps. */
 export type Status = "ready" | "idle" | "done" | "dead";
@@ -53,6 +54,8 @@ export interface Thread {
   clockMs: number;
   /** Virtual time of what it is doing again. */
   nowMs: number;
+  /** Where it stands, if that is wanted. */
+  site: Site | undefined;
   readonly sleeps: Sleep[];
   /** Sleeps that were notified and not delivered yet, oldest first. */
   readonly notified: number[];
@@ -65,6 +68,8 @@ export interface Point {
   readonly pending: readonly (Op | undefined)[];
   readonly status: readonly Status[];
   readonly parking: readonly Parking[];
+  /** How often each was passed over; only with bounded fairness. */
+  readonly passed?: readonly number[] | undefined;
 }
 
 /** A thread that has done nothing yet. */
@@ -86,18 +91,10 @@ export function newThread(index: number): Thread {
     result: undefined,
     clockMs: 0,
     nowMs: 0,
+    site: undefined,
     sleeps: [],
     notified: [],
     settlers: [],
-  };
-}
-
-/** State of the threads, to go on from here in another execution. */
-export function pointOf(threads: readonly Thread[]): Point {
-  return {
-    pending: threads.map((thread) => thread.pending),
-    status: threads.map((thread) => thread.status),
-    parking: threads.map((thread) => thread.parking),
   };
 }
 
