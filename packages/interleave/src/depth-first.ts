@@ -156,8 +156,8 @@ export class DepthFirst implements Scheduler {
 
   #truncate(depth: number): void {
     this.#steps.length = Math.min(this.#steps.length, depth);
-    this.#clocks.length = this.#steps.length;
-    this.#times.length = this.#steps.length;
+    this.#clocks.length = Math.min(this.#clocks.length, depth);
+    this.#times.length = Math.min(this.#times.length, depth);
   }
 
   choose(execution: Execution): Choice | undefined {

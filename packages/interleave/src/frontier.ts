@@ -48,6 +48,7 @@ export function formatFrontier(frontier: Frontier): string {
     if (typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0))) {
       return { $number: Object.is(value, -0) ? "-0" : String(value) };
     }
+    if (value === undefined) return { $undefined: true };
     if (value instanceof Map) return { $map: [...value] };
     if (value instanceof Set) return { $set: [...value] };
     return value;
@@ -84,6 +85,7 @@ export function parseFrontier(text: string, threads: number, options: CheckOptio
 
 function revive(_key: string, value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
+  if ("$undefined" in value) return undefined;
   if ("$bigint" in value) return BigInt(value.$bigint as string);
   if ("$number" in value) return Number(value.$number);
   if ("$map" in value) return new Map(value.$map as [unknown, unknown][]);
