@@ -25,6 +25,7 @@ import { RcuDomain } from "@faultline/sync";
 import { ArenaError, checkInteger } from "./errors.ts";
 import type { FailureScope } from "./failure.ts";
 import * as L from "./layout.ts";
+import { takeBack } from "./recovery.ts";
 import { isSharedBuffer, outOfMemory, Region } from "./region.ts";
 import { SlabCache, type SlabStats } from "./slab.ts";
 import { validateArena } from "./validate.ts";
@@ -39,6 +40,11 @@ export interface ArenaOptions {
   readonly shared?: boolean;
   /** Agents that may use `arena.rcu` at the same time, `1..4096`. Default 32. */
   readonly agentsMax?: number;
+  /**
+   * Objects which each agent keeps at hand per cache of a shared arena, to allocate and free without the lock,
+   * `0..56`. What one agent has at hand no other can allocate. Default 56; 0: every call takes the lock.
+   */
+  readonly magazineObjects?: number;
   /** Poison free objects and check the poison on alloc, to find writes after free. Default `false`. */
   readonly debug?: boolean;
 }
@@ -126,7 +132,9 @@ export class Arena {
    */
   static create(options: ArenaOptions = {}): Arena {
     const { shared = false, debug = false, agentsMax = AGENTS_MAX_DEFAULT } = options;
+    const { magazineObjects = L.MAGAZINE_OBJECTS_MAX } = options;
     checkInteger("Arena.create: agentsMax", agentsMax, 1, AGENTS_MAX_LIMIT);
+    checkInteger("Arena.create: magazineObjects", magazineObjects, 0, L.MAGAZINE_OBJECTS_MAX);
     const carve = L.RCU + L.roundUp(RcuDomain.words(agentsMax), 16);
     const headerBytes = L.roundUp(carve * 4, L.CHUNK_BYTES);
     const { bytes, bytesMax } = checkSizes(options, headerBytes);
@@ -138,6 +146,7 @@ export class Arena {
     words[L.NEXT] = headerBytes / 4;
     words[L.CARVE] = carve;
     words[L.CARVE_END] = headerBytes / 4;
+    words[L.MAGAZINE_OBJECTS] = magazineObjects;
     words[L.FLAGS] = debug ? L.FLAG_DEBUG : 0;
     words[L.MAGIC] = L.MAGIC_VALUE;
     new RcuDomain(words, L.RCU, { agentsMax }).close();
@@ -195,7 +204,7 @@ export class Arena {
    * cover the whole object, and a whole carve-out of up to 4096 words. Cost: one comparison if they do.
    */
   ensure(word: number): void {
-    if (word >= this.#region.i32.length) this.#region.refresh();
+    this.#region.ensure(word);
   }
 
   /**
@@ -311,9 +320,22 @@ export class Arena {
     });
   }
 
-  /** Gives back this agent's reservations and its RCU slot; the buffer stays usable for the others. */
+  /**
+   * Takes back what an agent that has died had at hand: objects in its magazines, and the one that it was
+   * allocating or freeing. What it had allocated stays live, since only its user knows who still reaches it.
+   * Call it from a death hook, beside the domain's: `registry.onDeath(({ id }) => arena.agentDied(id))`.
+   *
+   * @param id - of the agent in its `ThreadRegistry`. It must have joined before its first call here
+   * @returns how many objects are free again
+   */
+  agentDied(id: number): number {
+    checkInteger("Arena.agentDied: id", id, 1, 2 ** 30 - 1);
+    return this.#region.locked(() => takeBack(this.#region, this.rcu, id));
+  }
+
+  /** Gives back this agent's objects at hand, its reservations and its RCU slot; the buffer stays usable for the others. */
   close(): void {
-    for (const cache of this.#caches.values()) cache.unreserve();
+    for (const cache of this.#caches.values()) cache.close();
     this.rcu.close();
   }
 

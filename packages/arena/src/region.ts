@@ -25,6 +25,8 @@ export const POISON = 0x6b6b6b6b;
 export class Region {
   i32: Int32Array;
   f64: Float64Array;
+  /** For the objects' states alone; everything else is words. */
+  u8: Uint8Array;
   buffer: ArrayBuffer | SharedArrayBuffer;
   /** Absent on an unshared buffer, which only one thread can reach. */
   readonly lock: SpinLock | undefined;
@@ -37,6 +39,7 @@ export class Region {
     this.buffer = buffer;
     this.i32 = new Int32Array(buffer, 0, buffer.byteLength / 4);
     this.f64 = new Float64Array(buffer, 0, buffer.byteLength / 8);
+    this.u8 = new Uint8Array(buffer, 0, buffer.byteLength);
     this.debug = (this.i32[L.FLAGS] & L.FLAG_DEBUG) !== 0;
     this.lock = isSharedBuffer(buffer) ? new SpinLock(this.i32, L.LOCK) : undefined;
   }
@@ -45,6 +48,11 @@ export class Region {
   refresh(): Int32Array {
     if (this.lock !== undefined && Atomics.load(this.i32, L.WORDS) !== this.i32.length) this.#view();
     return this.i32;
+  }
+
+  /** Makes sure that the views cover `word`. */
+  ensure(word: number): void {
+    if (word >= this.i32.length) this.refresh();
   }
 
   /** Takes the arena's lock, if it has one, and makes the views current. Pair with {@link leave}. */
@@ -79,6 +87,11 @@ export class Region {
     return first;
   }
 
+  /** Can `count` words be carved out of the chunk that is begun? Lock held. */
+  canCarve(count: number): boolean {
+    return this.i32[L.CARVE] + L.roundUp(count, 16) <= this.i32[L.CARVE_END];
+  }
+
   /**
    * Carves `count` zeroed words, 16-word aligned; 0 if impossible. Lock held. A carve-out that fits a chunk
    * lies in one, so a view that covers its first word covers all of it.
@@ -86,7 +99,7 @@ export class Region {
   carve(count: number): number {
     const size = L.roundUp(count, 16);
     const at = this.i32[L.CARVE];
-    if (at + size <= this.i32[L.CARVE_END]) {
+    if (this.canCarve(count)) {
       this.i32[L.CARVE] = at + size;
       this.i32[L.CARVED] += size;
       return at;
@@ -140,6 +153,7 @@ export class Region {
     const bytes = this.buffer.byteLength;
     this.i32 = new Int32Array(this.buffer, 0, bytes / 4);
     this.f64 = new Float64Array(this.buffer, 0, bytes / 8);
+    this.u8 = new Uint8Array(this.buffer, 0, bytes);
   }
 }
 
