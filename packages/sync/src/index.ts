@@ -29,6 +29,9 @@ export {
   type StallOptions,
 } from "./rcu.ts";
 export { RefCount, type RefCountFault, type RefCountLock, type RefCountOptions } from "./refcount.ts";
+export { RobustGuard } from "./robust/guard.ts";
+export type { Agents, Recoverable, Repair, RobustOptions } from "./robust/recovery.ts";
+export { RobustSpinLock } from "./robust/spin-lock.ts";
 export { RwSem, WriteGuard } from "./rwsem.ts";
 export type { RwSemOptions, RwSemPolicy } from "./rwsem-policy.ts";
 export { Semaphore } from "./semaphore.ts";
