@@ -21,7 +21,7 @@ export const CARVE = 5;
 export const CARVE_END = 6;
 /** Words given out by `allocWords`. */
 export const CARVED = 7;
-/** Bit 0: debug. */
+/** Bit 0: debug; bit 1: the lock survives deaths. */
 export const FLAGS = 8;
 /** Caches created so far. */
 export const CACHES = 9;
@@ -43,6 +43,7 @@ export const CACHE_WORDS = 32;
 export const RCU: number = CACHE_TABLE + CACHES_MAX * CACHE_WORDS;
 
 export const FLAG_DEBUG = 1;
+export const FLAG_ROBUST = 2;
 
 // A cache's record in the table. The first 16 words never change once the cache exists.
 /** Four words: up to 16 ASCII bytes, zero padded. */

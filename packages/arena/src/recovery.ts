@@ -10,14 +10,6 @@ import * as L from "./layout.ts";
 import { placeAt, State, stateIndex } from "./object-state.ts";
 import type { Region } from "./region.ts";
 
-/** What a death had left behind. */
-export interface ArenaRecovery {
-  /** Objects that lay in the dead agent's magazines, or in its hand, and are free again. */
-  readonly objects: number;
-  /** Had it died under the arena's lock, so that the lists were made anew? */
-  readonly rebuilt: boolean;
-}
-
 /** Takes everything back from the magazines of agent `id`. Lock held, all lists in order. @returns objects */
 export function takeBack(region: Region, rcu: RcuDomain, id: number): number {
   let objects = 0;

@@ -19,7 +19,7 @@
  *
  * On an unshared buffer there are no other agents: no lock, no magazine, the depot is all there is.
  */
-import { currentAgentId, type RcuDomain } from "@faultline/sync";
+import type { RcuDomain } from "@faultline/sync";
 import { checkPoison, poison } from "./debug.ts";
 import { Depot } from "./depot.ts";
 import { ArenaError, checkInteger } from "./errors.ts";
@@ -437,7 +437,7 @@ export class SlabCache {
   #adopt(mayGrow: boolean): Magazine | undefined {
     if (!this.#isShared) return undefined;
     const region = this.#region;
-    const owner = currentAgentId() || L.OWNER_UNKNOWN;
+    const owner = region.self || L.OWNER_UNKNOWN;
     if (this.#magazine === undefined) {
       if (region.i32[L.MAGAZINE_OBJECTS] === 0) return undefined;
       const record = claimMagazine(region, this.#base, owner, mayGrow);

@@ -1,13 +1,9 @@
 import { Arena, ArenaError, type SlabCache } from "@faultline/arena";
 import { describe, expect, it } from "vitest";
 import * as L from "../src/layout.ts";
-import { State, stateIndex } from "../src/object-state.ts";
 
 const KIB16 = 16384;
 const OPTIONS = { name: "node", objectWords: 64, alignWords: 64 };
-/** An agent that is not this thread. */
-const DEAD_AGENT = 1024;
-
 function setup(options = {}): { arena: Arena; cache: SlabCache } {
   const arena = Arena.create({ shared: true, bytes: KIB16, ...options });
   return { arena, cache: arena.cache(OPTIONS) };
@@ -33,13 +29,6 @@ function countLocks(arena: Arena, run: () => void): number {
   }
   expect(arena.isShared).toBe(true);
   return locks;
-}
-
-/** Makes this thread's magazine that of an agent which has died. */
-function die(arena: Arena, change: (i32: Int32Array, record: number) => void = () => {}): void {
-  const record = arena.i32[L.cacheRecord(0) + L.MAGAZINES];
-  arena.i32[record + L.OWNER] = DEAD_AGENT;
-  change(arena.i32, record);
 }
 
 describe("a magazine", () => {
@@ -160,61 +149,5 @@ describe("a handle", () => {
     cache.freeDeferred(word);
     expect(() => cache.handleOf(word)).toThrow(ArenaError);
     arena.validate();
-  });
-});
-
-describe("the death of an agent", () => {
-  it("gives back what it had at hand and keeps what it had allocated", () => {
-    const { arena, cache } = setup();
-    const word = cache.alloc();
-    const { atHand } = cache.stats();
-    cache.reserve(100);
-    die(arena);
-    const survivor = attach(arena);
-    expect(survivor.arena.agentDied(DEAD_AGENT)).toBeGreaterThanOrEqual(atHand);
-    survivor.arena.validate();
-    expect(survivor.cache.stats()).toMatchObject({ atHand: 0, reserved: 0, live: 1 });
-    expect(survivor.cache.live()).toEqual([word]);
-    expect(survivor.arena.agentDied(DEAD_AGENT)).toBe(0);
-  });
-
-  // What the words are between the stores of alloc() and free(); the object in hand is the first one.
-  const moments: [string, number, (i32: Int32Array, record: number, word: number) => void][] = [
-    ["about to take an object out", 0, (i32, m, word) => (i32[m + L.IN_HAND] = word)],
-    [
-      "after it has taken it out",
-      0,
-      (i32, m, word) => {
-        i32[m + L.IN_HAND] = word;
-        i32[m + L.COUNT]--;
-      },
-    ],
-    [
-      "after it has become live, before the caller had it",
-      0,
-      (i32, m, word) => {
-        i32[m + L.IN_HAND] = word;
-        i32[m + L.COUNT]--;
-        new Uint8Array(i32.buffer)[stateIndex(word, 6)] = State.Live;
-      },
-    ],
-    [
-      "with the entry written and not counted",
-      0,
-      (i32, m, word) => {
-        i32[m + L.IN_HAND] = word;
-        i32[m + L.COUNT]--;
-      },
-    ],
-  ];
-  it.each(moments)("%s loses no object", (_, live, change) => {
-    const { arena, cache } = setup();
-    cache.free(cache.alloc());
-    const top = arena.i32[L.cacheRecord(0) + L.MAGAZINES];
-    const word = arena.i32[top + L.ENTRIES + arena.i32[top + L.COUNT] - 1];
-    die(arena, (i32, record) => change(i32, record, word));
-    arena.agentDied(DEAD_AGENT);
-    arena.validate();
-    expect(attach(arena).cache.stats()).toMatchObject({ live, free: 63, atHand: 0 });
   });
 });
