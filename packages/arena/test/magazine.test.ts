@@ -79,7 +79,7 @@ describe("a magazine", () => {
     const other = attach(arena);
     const words = Array.from({ length: 40 }, () => cache.alloc());
     cache.reserve(8);
-    for (const word of words) cache.free(word);
+    cache.free(words[0]); // finds the magazine full
     while (other.cache.tryAlloc() !== 0);
     for (let i = 0; i < 8; i++) expect(cache.tryAlloc()).not.toBe(0);
     arena.validate();
