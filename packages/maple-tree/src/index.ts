@@ -15,11 +15,13 @@ export {
   TEACHING_GEOMETRY,
   ZERO_ENTRY,
 } from "./geometry.ts";
+export type { HistoryOptions, RecordedWrite, TreeHistory } from "./history.ts";
 export { LocalCursor } from "./local-cursor.ts";
 export { MapleTree, type MapleTreeOptions, type StoredRange, type ValueRange } from "./local-tree.ts";
 export type { IndexRange, Range } from "./ranges.ts";
 export type { Reservation } from "./reservation.ts";
 export { SharedMapleTree, type SharedMapleTreeHandle } from "./shared-tree.ts";
+export { MapleSnapshot } from "./snapshot.ts";
 export type { NodeStructure, SlotStructure, TreeStructure } from "./structure.ts";
 export type { TreeJSON } from "./tree-json.ts";
 export type { Violation } from "./validate.ts";
