@@ -1,4 +1,5 @@
 export type { CyclicAllocation, CyclicRequest, GapRequest } from "./allocate.ts";
+export { CodedMapleTree, enumCodec, type ValueCodec } from "./coded-tree.ts";
 export type { LockMode, TreeOptions } from "./core.ts";
 export { Errno, MapleCursor } from "./cursor.ts";
 export type { CursorStatus, Position } from "./cursor-place.ts";

@@ -2,6 +2,7 @@ import { Arena, type ArenaHandle } from "@faultline/arena";
 import { type CyclicAllocation, type CyclicRequest, findFree, type GapRequest } from "./allocate.ts";
 import { loadSorted } from "./bulk-load.ts";
 import { copyTree } from "./clone.ts";
+import { CodedMapleTree, type ValueCodec } from "./coded-tree.ts";
 import { TreeCore, type TreeOptions } from "./core.ts";
 import { checkEntry, MapleCursor } from "./cursor.ts";
 import { type DumpOptions, dump } from "./dump.ts";
@@ -317,6 +318,21 @@ export class SharedMapleTree {
     copy.onAllocate = core.onAllocate;
     core.locked(() => copyTree(core, copy));
     return new SharedMapleTree(copy);
+  }
+
+  /** This tree with typed values instead of entries. Each agent makes its own view, with the same codec. */
+  coded<V>(codec: ValueCodec<V>): CodedMapleTree<V> {
+    return new CodedMapleTree(this, codec);
+  }
+
+  /** Runs `fn` in a read section of the arena, if the tree has readers beside its writer: what it loads stays. */
+  reading<T>(fn: () => T): T {
+    this.core.readBegin();
+    try {
+      return fn();
+    } finally {
+      this.core.readEnd();
+    }
   }
 
   /** The contents of this moment, which no later write changes. Takes the tree's lock. Cost: O(ranges) */
