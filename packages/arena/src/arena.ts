@@ -18,8 +18,9 @@
  * An unshared arena belongs to one thread. When its buffer is replaced by a larger one, the RCU domain goes on
  * in the copy, so a read section may stay open across an allocation.
  *
- * Lock order: the arena's spinlock is innermost. It is held for a constant number of steps, or one batch of
- * reclaimed objects, or while the buffer grows; never while callbacks or hooks run.
+ * Lock order: the arena's spinlock is innermost, and most calls do not take it (magazine.ts). It is held for a
+ * constant number of steps, or one batch of reclaimed objects, or while the buffer grows; never while callbacks
+ * or hooks run.
  */
 import { type Agents, RcuDomain, RobustSpinLock } from "@faultline/sync";
 import { ArenaError, checkInteger } from "./errors.ts";
