@@ -347,8 +347,10 @@ describe("RobustRwSem, whichever instruction is the last of an agent", () => {
             world.die(1);
             others.agentDied(1025);
             scene.finish?.(others);
-            for (const [sem, kind, wait] of waits) void wait.then(() => (kind === "R" ? sem.upRead() : sem.upWrite()));
-            for (const [sem, , wait] of waits) expect([survived, queue, await outcome(wait), `${sem}`]).toContain(true);
+            for (const [sem, kind, wait] of waits)
+              void wait.then(() => (kind === "R" ? sem.upRead() : sem.upWrite()));
+            for (const [sem, , wait] of waits)
+              expect([survived, queue, await outcome(wait), `${sem}`]).toContain(true);
             expect(others.tryDownWrite()).toBe(true);
             others.validate();
             others.upWrite();
