@@ -19,7 +19,7 @@ import { MAX_INDEX, type Range, SharedMapleTree } from "@faultline/maple-tree";
 import { layout, poisonNode } from "@faultline/maple-tree/testing";
 import { RcuDomain } from "@faultline/sync/rcu";
 import { SpinLock } from "@faultline/sync/spinlock";
-import { carryOut, NODES, RCU, type Scene, sharedCopy } from "./maple-scenes.ts";
+import { carryOut, NODES, RCU, type Scene, type Stored, sharedCopy } from "./maple-scenes.ts";
 
 /** A thread of a model whose shared memory is a scene's. */
 export type MapleThread = (words: Int32Array) => unknown;
@@ -45,8 +45,8 @@ function attach(words: Int32Array, { root }: Scene, agentWords: Int32Array, read
   return Object.assign(tree, { arena });
 }
 
-/** Carries the scene's write out, says that it is done, and reuses what may be reused. */
-export function writer(scene: Scene, sabotage?: Sabotage): MapleThread {
+/** Carries the scene's write out, says that it is done, and frees what may be freed; then more, which may reuse it. */
+export function writer(scene: Scene, sabotage?: Sabotage, then: readonly Stored[] = []): MapleThread {
   return (words) => {
     const tree = attach(words, scene, sharedCopy(scene.words), false);
     const { cache } = tree.core;
@@ -55,6 +55,7 @@ export function writer(scene: Scene, sabotage?: Sabotage): MapleThread {
     carryOut(tree, scene.options);
     Atomics.store(words, scene.returned, 1);
     cache.reclaim();
+    for (const range of then) tree.storeRange(...range);
   };
 }
 

@@ -195,11 +195,67 @@ function plain(name: keyof typeof PLAIN_SCENES, ...indices: readonly number[]): 
   };
 }
 
+/** Two readers, whom the write's grace period has both to wait for. */
+function twoReaders(name: (typeof REPLACING)[number]): ModelPair {
+  const scene = SCENES[name];
+  const [low, high] = INDICES[name];
+  const both = (writes?: Sabotage): Model<Int32Array> =>
+    model(
+      scene,
+      reader(scene, lookups(low)),
+      writer(scene, writes),
+      reader(scene, lookups(high, low), undefined, 1),
+    );
+  return {
+    name: `maple tree, two readers beside a ${scene.options.type} (${name})`,
+    sound: both(),
+    broken: both(removeGracePeriod),
+    finds: WILD,
+  };
+}
+
+/** What the first write replaces is built into the tree again by the second. */
+function reuse(name: (typeof REPLACING)[number]): ModelPair {
+  const scene = SCENES[name];
+  const twice = (writes?: Sabotage): Model<Int32Array> => ({
+    ...model(scene, reader(scene, lookups(...INDICES[name])), writer(scene, writes, [[500, 509, 9]])),
+    after: () => {},
+  });
+  return {
+    name: `maple tree, nodes of a ${scene.options.type} (${name}) reused by the next write`,
+    sound: twice(),
+    broken: twice(removeGracePeriod),
+    finds: WILD,
+  };
+}
+
+/**
+ * What is read plainly, pivots and types, never changes once it can be found, so no read of it may return
+ * anything older. There is no reduction in this mode, hence the bounds.
+ */
+function stale(name: (typeof REPLACING)[number]): ModelPair {
+  const scene = SCENES[name];
+  const reading = lookups(INDICES[name][0]);
+  return {
+    name: `maple tree, stale values beside a ${scene.options.type} (${name})`,
+    sound: against(scene, reading),
+    broken: against(scene, reading, { writes: twins.publishesPlainly }),
+    finds: /neither old nor new|RangeError|no end|spun on/,
+    options: { stale: true },
+    limits: { bound: 1 },
+    fullLimits: { bound: 2 },
+  };
+}
+
 export const pairs: readonly ModelPair[] = [
   ...(Object.keys(SCENES) as SceneName[]).map(lookUp),
   ...REPLACING.map(watched),
   ...REPLACING.map(killed),
   ...(Object.keys(SCENES) as SceneName[]).map(iterate),
+  twoReaders("rootLeaf"),
+  ...REPLACING.map(reuse),
+  stale("rootLeaf"),
+  stale("split"),
   step("rootLeaf", "one section", 10, 20),
   step("rootLeaf", "many sections", 10, 20),
   step("split", "many sections", 10, 16),
