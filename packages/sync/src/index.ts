@@ -29,8 +29,14 @@ export {
   type StallOptions,
 } from "./rcu.ts";
 export { RefCount, type RefCountFault, type RefCountLock, type RefCountOptions } from "./refcount.ts";
+export { RobustGuard } from "./robust/guard.ts";
+export type { Agents, Recoverable, Repair, RobustOptions } from "./robust/recovery.ts";
+export { RobustSpinLock } from "./robust/spin-lock.ts";
+export type { RwSemOwner } from "./rwsem/owner.ts";
+export type { RwSemOptions, RwSemPolicy } from "./rwsem/policy.ts";
+export { RobustRwSem, type RobustRwSemOptions } from "./rwsem/robust.ts";
+export { SharedLock } from "./rwsem/shared-lock.ts";
 export { RwSem, WriteGuard } from "./rwsem.ts";
-export type { RwSemOptions, RwSemPolicy } from "./rwsem-policy.ts";
 export { Semaphore } from "./semaphore.ts";
 export { SeqCount } from "./seqcount.ts";
 export { SeqLatch } from "./seqlatch.ts";
