@@ -243,7 +243,8 @@ function stale(name: (typeof REPLACING)[number]): ModelPair {
     finds: /neither old nor new|RangeError|no end|spun on/,
     options: { stale: true },
     limits: { bound: 1 },
-    fullLimits: { bound: 2 },
+    fullLimits: { bound: 1 },
+    isLong: name !== "rootLeaf",
   };
 }
 
@@ -254,8 +255,7 @@ export const pairs: readonly ModelPair[] = [
   ...(Object.keys(SCENES) as SceneName[]).map(iterate),
   twoReaders("rootLeaf"),
   ...REPLACING.map(reuse),
-  stale("rootLeaf"),
-  stale("split"),
+  ...REPLACING.map(stale),
   step("rootLeaf", "one section", 10, 20),
   step("rootLeaf", "many sections", 10, 20),
   step("split", "many sections", 10, 16),
