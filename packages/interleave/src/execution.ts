@@ -82,6 +82,8 @@ export class Execution implements Host {
   #phase: "setup" | "starting" | "running" | "after" = "setup";
   #chosen: Choice | undefined;
   #next: Choice | undefined;
+  /** An exception, which counts if all that was promised to readers is written in the end. */
+  #doubted: Ending | undefined;
 
   constructor(model: Model, options: ExecutionOptions, scheduler: Scheduler) {
     this.#model = model;
@@ -154,14 +156,14 @@ export class Execution implements Host {
   #decide(): Choice | undefined {
     if (this.ending !== undefined || !this.threads.some(isAlive)) return undefined;
     if (this.steps.length >= this.#options.maxSteps) {
-      this.ending = endless(this.threads, this.steps, this.#options.fairness);
+      this.ending = this.#believed(endless(this.threads, this.steps, this.#options.fairness));
       return undefined;
     }
     const all = this.#choices.of(this.threads);
     const able = this.#fairness === undefined ? all : this.#fairness.restrict(all);
     this.able = able;
     if (!able.some((list) => list.some(isProgress))) {
-      this.ending = stuck(this.threads);
+      this.ending = this.#believed(stuck(this.threads));
       return undefined;
     }
     const choice = this.#scheduler.choose(this);
@@ -287,7 +289,23 @@ export class Execution implements Host {
     if (error instanceof NondeterminismError) this.#nondeterministic(error.message);
     else if (this.#chosen !== undefined && this.#phase === "running") {
       this.#nondeterministic(`thread ${thread.index} did not repeat its next operation but threw ${error}`);
-    } else this.ending = { kind: "exception", error, thread: thread.index };
+    } else {
+      const ending: Ending = { kind: "exception", error, thread: thread.index };
+      if (this.#guesses?.isOwed !== true) {
+        this.ending = ending;
+        return;
+      }
+      // It may have thrown because it was told what is never written: the others go on, and show whether it is.
+      this.#doubted ??= ending;
+      thread.status = "done";
+      thread.ran = true;
+      thread.pending = undefined;
+    }
+  }
+
+  /** An execution in which nobody writes what was promised does not count, however it ended. */
+  #believed(ending: Ending): Ending {
+    return this.#guesses?.isOwed === true ? { kind: "pruned" } : (this.#doubted ?? ending);
   }
 
   #nondeterministic(message: string): void {
@@ -304,6 +322,7 @@ export class Execution implements Host {
     this.#phase = "after";
     if (this.ending !== undefined) return;
     if (this.#guesses?.isOwed) this.ending = { kind: "pruned" };
+    else if (this.#doubted !== undefined) this.ending = this.#doubted;
     else this.#after();
   }
 
