@@ -32,6 +32,10 @@ import { splitStore } from "./split.ts";
 import { leafSlotOf, walkAlone } from "./walk.ts";
 import { announce, type WriteState } from "./write-state.ts";
 
+// V8 folds constants of the module itself, but loads imported ones each time; see layout.ts.
+const { PIVOTS_F64, SLOTS } = L;
+const LEAF: typeof L.NodeType.Leaf = L.NodeType.Leaf;
+
 /**
  * Stores `entry` (0 = nothing) over `[first, last]`. The range has been checked; the lock is held.
  *
@@ -118,7 +122,7 @@ function store(w: WriteState): void {
     return storeRoot(w, root);
   }
   locate(w);
-  w.old = core.i32[w.leaf + L.SLOTS + w.slot]!;
+  w.old = core.i32[w.leaf + SLOTS + w.slot]!;
   act(w, chooseType(w));
 }
 
@@ -149,7 +153,7 @@ function locate(w: WriteState): void {
   w.leafMin = left.min[level]!;
   w.leafMax = left.max[level]!;
   w.end = endOf(core.i32, w.leaf);
-  const pivots = (w.leaf >> 1) + L.PIVOTS_F64;
+  const pivots = (w.leaf >> 1) + PIVOTS_F64;
   w.slotMin = w.slot === 0 ? w.leafMin : core.f64[pivots + w.slot - 1]! + 1;
   w.slotMax = core.f64[pivots + w.slot]!;
 }
@@ -165,13 +169,13 @@ function chooseType(w: WriteState): WriteType {
     w.endPivot = w.slotMax;
   } else {
     w.slotLast = leafSlotOf(core.f64, w.leaf, w.last);
-    w.endPivot = core.f64[(w.leaf >> 1) + L.PIVOTS_F64 + w.slotLast]!;
+    w.endPivot = core.f64[(w.leaf >> 1) + PIVOTS_F64 + w.slotLast]!;
   }
   if (w.entry === 0) widen(w);
   if (w.first === w.slotMin && w.last === w.slotMax) return "exact_fit";
   if (w.first === 0 && w.last === MAX_INDEX) return "new_root";
   const newEnd = newEndOf(w);
-  if (newEnd < core.minSlotsOf(L.NodeType.Leaf) && !w.bulk) return w.leafIsRoot ? "node_store" : "rebalance";
+  if (newEnd < core.minSlotsOf(LEAF) && !w.bulk) return w.leafIsRoot ? "node_store" : "rebalance";
   if (newEnd >= core.geometry.leafSlots) return "split_store";
   if (core.rcu) return "node_store";
   if (w.slot === w.end) return "append";
@@ -187,8 +191,8 @@ function leavesLeaf(w: WriteState): boolean {
 /** A write of nothing takes in the empty slot it begins or ends in, or which lies beside it, of this leaf. */
 function widen(w: WriteState): void {
   const { i32, f64 } = w.core;
-  const slots = w.leaf + L.SLOTS;
-  const pivots = (w.leaf >> 1) + L.PIVOTS_F64;
+  const slots = w.leaf + SLOTS;
+  const pivots = (w.leaf >> 1) + PIVOTS_F64;
   if (i32[slots + w.slotLast] === 0) {
     w.last = w.endPivot;
   } else if (w.last === w.endPivot && w.slotLast !== w.end && i32[slots + w.slotLast + 1] === 0) {
