@@ -14,6 +14,7 @@ export {
   MAX_NODE_ENTRY,
   NODE_ENTRY,
   TEACHING_GEOMETRY,
+  WIDE_GEOMETRY,
   ZERO_ENTRY,
 } from "./geometry.ts";
 export type { HistoryOptions, RecordedWrite, TreeHistory } from "./history.ts";
