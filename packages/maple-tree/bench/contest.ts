@@ -1,0 +1,117 @@
+/*
+ * Runs the workloads in one process per contestant. Rounds are interleaved, each contestant once per round, so a
+ * slow minute of the machine meets all of them.
+ */
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import type { ContestAnswer, ContestOrder } from "./contest.child.ts";
+import type { Entrant } from "./contestants.ts";
+import { ENTRANTS } from "./contestants.ts";
+import type { Sample } from "./workloads.ts";
+
+/** One workload of one contestant at one number of ranges. */
+export interface Figure {
+  readonly workload: string;
+  readonly n: number;
+  readonly entrant: Entrant;
+  /** Minimum over the rounds. */
+  readonly nsPerOp: number;
+  readonly medianNsPerOp: number;
+  readonly bytesPerRange?: number;
+  readonly residentBytesPerRange?: number;
+}
+
+const CHILD = fileURLToPath(new URL("./contest.child.ts", import.meta.url));
+
+class Player {
+  readonly entrant: Entrant;
+  readonly #child: ChildProcess;
+  readonly #samples: Map<string, number[]> = new Map();
+
+  constructor(entrant: Entrant, n: number, workloads: readonly string[]) {
+    this.entrant = entrant;
+    const order: ContestOrder = { entrant: ENTRANTS.indexOf(entrant), n, workloads };
+    this.#child = fork(CHILD, [JSON.stringify(order)], {
+      execArgv: [...process.execArgv, "--expose-gc", "--max-old-space-size=6144"],
+    });
+  }
+
+  /** Plays a round. @throws Error with what went wrong in the child */
+  async round(): Promise<readonly Sample[]> {
+    this.#child.send("round");
+    const ended = once(this.#child, "exit").then(([code, signal]) => {
+      throw new Error(`${this.entrant.library}: the process ended (${code ?? signal})`);
+    });
+    ended.catch(() => {});
+    const [answer] = (await Promise.race([once(this.#child, "message"), ended])) as [ContestAnswer];
+    if ("failed" in answer) throw new Error(`${this.entrant.library}: ${answer.failed}`);
+    for (const { workload, nsPerOp } of answer.samples) {
+      const list = this.#samples.get(workload);
+      if (list === undefined) this.#samples.set(workload, [nsPerOp]);
+      else list.push(nsPerOp);
+    }
+    return answer.samples;
+  }
+
+  figures(n: number): Figure[] {
+    return [...this.#samples].map(([workload, list]) => {
+      const sorted = list.toSorted((a, b) => a - b);
+      const { entrant } = this;
+      return { workload, n, entrant, nsPerOp: sorted[0], medianNsPerOp: sorted[sorted.length >> 1] };
+    });
+  }
+
+  end(): void {
+    this.#child.kill();
+  }
+}
+
+/** Everybody must find the same. */
+class Checks {
+  readonly #known: Map<string, { check: readonly number[]; from: string }> = new Map();
+
+  compare(entrant: Entrant, { workload, check }: Sample): void {
+    const from = `${entrant.library} (${entrant.mode})`;
+    const known = this.#known.get(workload);
+    if (known === undefined) {
+      this.#known.set(workload, { check, from });
+      return;
+    }
+    const common = Math.min(known.check.length, check.length);
+    for (let i = 0; i < common; i++) {
+      if (known.check[i] === check[i]) continue;
+      throw new Error(`${workload}: ${from} found ${check.join()}, ${known.from} ${known.check.join()}`);
+    }
+    if (check.length > known.check.length) this.#known.set(workload, { check, from });
+  }
+}
+
+/**
+ * Measures `n` ranges.
+ *
+ * @throws Error if two contestants do not find the same, or one fails. One whose code cannot be loaded is left out
+ */
+export async function contest(
+  entrants: readonly Entrant[],
+  n: number,
+  options: {
+    readonly workloads: readonly string[];
+    readonly rounds: number;
+    readonly progress: (text: string) => void;
+  },
+): Promise<Figure[]> {
+  const players = entrants.map((entrant) => new Player(entrant, n, options.workloads));
+  const checks = new Checks();
+  try {
+    for (let round = 1; round <= options.rounds; round++) {
+      for (const player of players) {
+        options.progress(`n ${n}, round ${round}/${options.rounds}, ${player.entrant.library}`);
+        for (const sample of await player.round()) checks.compare(player.entrant, sample);
+      }
+    }
+    return players.flatMap((player) => player.figures(n));
+  } finally {
+    for (const player of players) player.end();
+  }
+}

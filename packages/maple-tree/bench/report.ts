@@ -1,0 +1,77 @@
+/* The figures as Markdown. */
+import type { Figure } from "./contest.ts";
+import { Figures, type Verdict, verdicts } from "./goals.ts";
+import { MEMORY, WORKLOADS } from "./workloads.ts";
+
+const digits = (value: number): string => (value < 100 ? value.toFixed(1) : Math.round(value).toString());
+
+/** Lines of cells as a Markdown table whose columns line up. */
+export function table(lines: readonly (readonly string[])[], textColumns = 1): string {
+  const widths = lines[0].map((_, column) => Math.max(4, ...lines.map((line) => line[column].length)));
+  const text = lines.map(
+    (line) =>
+      `| ${line.map((cell, i) => (i < textColumns ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join(" | ")} |`,
+  );
+  const rule = widths.map((width, i) => (i < textColumns ? "-".repeat(width) : `${"-".repeat(width - 1)}:`));
+  text.splice(1, 0, `| ${rule.join(" | ")} |`);
+  return text.join("\n");
+}
+
+const nameOf = ({ entrant: { library, mode, role } }: Figure): string =>
+  role === "ours" ? `${library} ${mode}` : library;
+
+/** One table for each number of ranges: minimum and median of every contestant, and ours against the best peer. */
+export function timesTable(all: readonly Figure[], n: number): string {
+  const here = all.filter((figure) => figure.n === n);
+  const figures = new Figures(here);
+  const names = [...new Set(here.map(nameOf))];
+  const head = ["ns per operation", ...names, "best peer / local", "best peer / shared"];
+  const lines = WORKLOADS.filter((workload) => here.some((f) => f.workload === workload)).map((workload) => {
+    const cells = names.map((name) => {
+      const figure = here.find((f) => f.workload === workload && nameOf(f) === name);
+      return figure === undefined ? "" : `${digits(figure.nsPerOp)} (${digits(figure.medianNsPerOp)})`;
+    });
+    const best = figures.bestPeer(workload, n);
+    const ratio = (mode: "local" | "shared"): string => {
+      const ours = figures.ours(workload, n, mode);
+      return best === undefined || ours === undefined ? "" : `${(best.nsPerOp / ours.nsPerOp).toFixed(2)} x`;
+    };
+    return [workload, ...cells, ratio("local"), ratio("shared")];
+  });
+  return table([head, ...lines]);
+}
+
+/** W8: bytes per range on V8's heap, array buffers included, and resident. */
+export function memoryTable(all: readonly Figure[]): string {
+  const lines = all
+    .filter((figure) => figure.workload === MEMORY)
+    .map((f) => {
+      const heap = f.entrant.mode === "shared" ? "" : digits(f.bytesPerRange ?? 0);
+      return [nameOf(f), String(f.n), heap, digits(f.residentBytesPerRange ?? 0)];
+    });
+  return table([["W8, bytes per range", "ranges", "heap and buffers", "resident"], ...lines]);
+}
+
+/** What was aimed at and what was reached. */
+export function goalsTable(list: readonly Verdict[]): string {
+  const lines = list.map((v) => [
+    v.workload,
+    v.mode,
+    v.beside,
+    String(v.n),
+    v.goal,
+    v.measured,
+    v.met ? "met" : "missed",
+  ]);
+  return table([["workload", "mode", "beside", "ranges", "goal", "measured", ""], ...lines], 3);
+}
+
+/** All tables. */
+export function reportOf(all: readonly Figure[]): string {
+  const sizes = [...new Set(all.filter((f) => f.workload !== MEMORY).map((f) => f.n))];
+  const times = sizes.map((n) => `### ${n.toLocaleString("en")} ranges\n\n${timesTable(all, n)}`);
+  const memory = all.some((f) => f.workload === MEMORY) ? [`### Memory\n\n${memoryTable(all)}`] : [];
+  const goals = verdicts(new Figures(all));
+  const aims = goals.length === 0 ? [] : [`### Goals\n\n${goalsTable(goals)}`];
+  return [...times, ...memory, ...aims].join("\n\n");
+}
