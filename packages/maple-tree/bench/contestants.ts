@@ -40,6 +40,33 @@ export const ENTRANTS: readonly Entrant[] = [
     (await import("./contestants/sorted-btree.ts")).contestantOf(undefined),
   ),
   peer("sorted-btree 64", true, async () => (await import("./contestants/sorted-btree.ts")).contestantOf(64)),
+  peer("avl", true, async () => (await import("./contestants/avl.ts")).contestant),
+  peer("bintrees", false, async () => (await import("./contestants/bintrees.ts")).contestant),
+  peer("js-sdsl", false, async () => (await import("./contestants/js-sdsl.ts")).contestant),
+  peer(
+    "functional-red-black-tree",
+    false,
+    async () => (await import("./contestants/functional-red-black-tree.ts")).contestant,
+  ),
+  peer(
+    "@flatten-js/interval-tree",
+    false,
+    async () => (await import("./contestants/flatten-interval-tree.ts")).contestant,
+  ),
+  peer(
+    "node-interval-tree",
+    false,
+    async () => (await import("./contestants/node-interval-tree.ts")).contestant,
+  ),
+  peer("rbush", false, async () => (await import("./contestants/rbush.ts")).contestant),
+  peer("sorted array", true, async () => (await import("./contestants/sorted-array.ts")).contestant),
+  {
+    library: "lmdb",
+    mode: "shared",
+    role: "peer",
+    usual: true,
+    load: async () => (await import("./contestants/lmdb.ts")).contestant,
+  },
   {
     library: "static binary search",
     mode: "local",

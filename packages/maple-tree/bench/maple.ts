@@ -2,7 +2,7 @@
  * pnpm bench:maple [--json] [--n 1e3,1e5,1e6] [--peers all|name,…] [--workloads W1,W2,…] [--rounds k] [--write]
  *
  * Range maps beside each other on the workloads of workloads.ts: one process per library, rounds interleaved,
- * minimum (and median in brackets), results checked to be equal. Without --peers the fastest ones run; without
+ * minimum and median, results checked to be equal. Without --peers the fastest ones run; without
  * --n 1e3, 1e5 and 1e6 ranges, and W6 of ours at 1e4 too. --write puts the tables into bench/RESULTS.md.
  */
 import { writeFileSync } from "node:fs";
@@ -105,14 +105,14 @@ if (values.write) {
   const page = `# Range maps beside each other
 
 Written by \`pnpm bench:maple --write\` on ${cpu}, ${cpus().length} logical cores, Node ${process.versions.node}.
-The load was ${load.toFixed(1)} when the run began: above 0.5 others were at work. Minimum over the rounds, median in
-brackets.
+The load was ${load.toFixed(1)} when the run began: above 0.5 others were at work. Figures are the
+minimum over interleaved rounds, at the end the median.
 
-${reportOf(figures)}
+${reportOf(figures, true)}
 `;
   writeFileSync(new URL("./RESULTS.md", import.meta.url), page);
 }
 if (values.json) {
   const rows = figures.map(({ entrant: { library, mode }, ...figure }) => ({ ...figure, library, mode }));
   console.log(JSON.stringify({ node: process.versions.node, cpu, rows }, null, 2));
-} else console.log(reportOf(figures));
+} else console.log(reportOf(figures, false));

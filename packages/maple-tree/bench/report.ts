@@ -20,25 +20,32 @@ export function table(lines: readonly (readonly string[])[], textColumns = 1): s
 const nameOf = ({ entrant: { library, mode, role } }: Figure): string =>
   role === "ours" ? `${library} ${mode}` : library;
 
-/** One table for each number of ranges: minimum and median of every contestant, and ours against the best peer. */
-export function timesTable(all: readonly Figure[], n: number): string {
-  const here = all.filter((figure) => figure.n === n);
+/** Which of a figure's two times. */
+type Time = "nsPerOp" | "medianNsPerOp";
+
+/** The times at `n` ranges: a line for each contestant, then how many times as fast as the best peer ours are. */
+export function timesTable(all: readonly Figure[], n: number, time: Time): string {
+  const here = all.filter((figure) => figure.n === n && figure.workload !== MEMORY);
   const figures = new Figures(here);
-  const names = [...new Set(here.map(nameOf))];
-  const head = ["ns per operation", ...names, "best peer / local", "best peer / shared"];
-  const lines = WORKLOADS.filter((workload) => here.some((f) => f.workload === workload)).map((workload) => {
-    const cells = names.map((name) => {
+  const columns = WORKLOADS.filter((workload) => here.some((f) => f.workload === workload));
+  const lines = [...new Set(here.map(nameOf))].map((name) => [
+    name,
+    ...columns.map((workload) => {
       const figure = here.find((f) => f.workload === workload && nameOf(f) === name);
-      return figure === undefined ? "" : `${digits(figure.nsPerOp)} (${digits(figure.medianNsPerOp)})`;
-    });
-    const best = figures.bestPeer(workload, n);
-    const ratio = (mode: "local" | "shared"): string => {
+      return figure === undefined ? "" : digits(figure[time]);
+    }),
+  ]);
+  const ratios = (mode: "local" | "shared"): string[] =>
+    columns.map((workload) => {
+      const best = figures.bestPeer(workload, n);
       const ours = figures.ours(workload, n, mode);
-      return best === undefined || ours === undefined ? "" : `${(best.nsPerOp / ours.nsPerOp).toFixed(2)} x`;
-    };
-    return [workload, ...cells, ratio("local"), ratio("shared")];
-  });
-  return table([head, ...lines]);
+      return best === undefined || ours === undefined ? "" : `${(best[time] / ours[time]).toFixed(2)} x`;
+    });
+  const against = [
+    ["best peer / local", ...ratios("local")],
+    ["best peer / shared", ...ratios("shared")],
+  ];
+  return table([["ns per operation", ...columns], ...lines, ...(time === "nsPerOp" ? against : [])]);
 }
 
 /** W8: bytes per range on V8's heap, array buffers included, and resident. */
@@ -66,12 +73,14 @@ export function goalsTable(list: readonly Verdict[]): string {
   return table([["workload", "mode", "beside", "ranges", "goal", "measured", ""], ...lines], 3);
 }
 
-/** All tables. */
-export function reportOf(all: readonly Figure[]): string {
+/** All tables; medians too if wanted. */
+export function reportOf(all: readonly Figure[], medians: boolean): string {
   const sizes = [...new Set(all.filter((f) => f.workload !== MEMORY).map((f) => f.n))];
-  const times = sizes.map((n) => `### ${n.toLocaleString("en")} ranges\n\n${timesTable(all, n)}`);
+  const times = (title: string, time: Time): string[] =>
+    sizes.map((n) => `### ${n.toLocaleString("en")} ranges${title}\n\n${timesTable(all, n, time)}`);
   const memory = all.some((f) => f.workload === MEMORY) ? [`### Memory\n\n${memoryTable(all)}`] : [];
   const goals = verdicts(new Figures(all));
   const aims = goals.length === 0 ? [] : [`### Goals\n\n${goalsTable(goals)}`];
-  return [...times, ...memory, ...aims].join("\n\n");
+  const middle = medians ? times(", medians", "medianNsPerOp") : [];
+  return [...times("", "nsPerOp"), ...memory, ...aims, ...middle].join("\n\n");
 }
