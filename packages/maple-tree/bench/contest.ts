@@ -24,6 +24,8 @@ export interface Figure {
 
 const CHILD = fileURLToPath(new URL("./contest.child.ts", import.meta.url));
 
+const SLOW_ROUNDS = 2;
+
 class Player {
   readonly entrant: Entrant;
   readonly #child: ChildProcess;
@@ -106,6 +108,7 @@ export async function contest(
   try {
     for (let round = 1; round <= options.rounds; round++) {
       for (const player of players) {
+        if (!player.entrant.usual && round > SLOW_ROUNDS) continue;
         options.progress(`n ${n}, round ${round}/${options.rounds}, ${player.entrant.library}`);
         for (const sample of await player.round()) checks.compare(player.entrant, sample);
       }

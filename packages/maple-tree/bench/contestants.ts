@@ -7,7 +7,7 @@ export interface Entrant {
   readonly mode: "local" | "shared";
   /** A peer whose best time ours is divided into, or what is shown beside. */
   readonly role: "ours" | "peer" | "bound";
-  /** Takes part unless `--peers` says otherwise. */
+  /** Takes part unless `--peers` says otherwise; the others are never the fastest, and play two rounds at most. */
   readonly usual: boolean;
   load(): Promise<Contestant>;
 }

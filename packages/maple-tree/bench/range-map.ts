@@ -153,11 +153,10 @@ export abstract class OverlapRanges implements RangeMap {
   }
 
   window(address: number, most: number): number {
-    // A range and its gap take about 48 pages. Where that is not enough, look again.
+    // A range and its gap take about 48 pages. Where that is not enough, look again further.
     let found: Held[] = [];
-    for (let width = most * 64 * 4096; found.length < most && width < 2 ** 52; width *= 2) {
+    for (let width = most * 64 * 4096; found.length < most && width < 2 ** 45; width *= 2) {
       found = this.overlapping(address, address + width);
-      if (found.length < most && this.overlapping(address + width, 2 ** 52).length === 0) break;
     }
     let sum = 0;
     for (let i = 0; i < found.length && i < most; i++) {

@@ -46,6 +46,7 @@ class RBushRanges extends OverlapRanges {
 export const contestant: Contestant = {
   make: () => new RBushRanges(),
   lookups: 100_000,
+  most: { W5: 1e5, W7: 1e5 },
   bulk: ({ n, start, end }: Layout) => {
     const boxes = Array.from({ length: n }, (_, i) => boxOf({ start: start[i], end: end[i], value: i + 1 }));
     const map = new RBushRanges();
