@@ -5,10 +5,11 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import type { CTree } from "./c-tree.ts";
 import type { ContestAnswer, ContestOrder } from "./contest.child.ts";
 import type { Entrant } from "./contestants.ts";
 import { ENTRANTS } from "./contestants.ts";
-import type { Sample } from "./workloads.ts";
+import { MEMORY, type Sample } from "./workloads.ts";
 
 /** One workload of one contestant at one number of ranges. */
 export interface Figure {
@@ -26,34 +27,26 @@ const CHILD = fileURLToPath(new URL("./contest.child.ts", import.meta.url));
 
 const SLOW_ROUNDS = 2;
 
-class Player {
+/** Times of one contestant, round by round. */
+abstract class Player {
   readonly entrant: Entrant;
-  readonly #child: ChildProcess;
   readonly #samples: Map<string, number[]> = new Map();
 
-  constructor(entrant: Entrant, n: number, workloads: readonly string[]) {
+  constructor(entrant: Entrant) {
     this.entrant = entrant;
-    const order: ContestOrder = { entrant: ENTRANTS.indexOf(entrant), n, workloads };
-    this.#child = fork(CHILD, [JSON.stringify(order)], {
-      execArgv: [...process.execArgv, "--expose-gc", "--max-old-space-size=6144"],
-    });
   }
 
-  /** Plays a round. @throws Error with what went wrong in the child */
-  async round(): Promise<readonly Sample[]> {
-    this.#child.send("round");
-    const ended = once(this.#child, "exit").then(([code, signal]) => {
-      throw new Error(`${this.entrant.library}: the process ended (${code ?? signal})`);
-    });
-    ended.catch(() => {});
-    const [answer] = (await Promise.race([once(this.#child, "message"), ended])) as [ContestAnswer];
-    if ("failed" in answer) throw new Error(`${this.entrant.library}: ${answer.failed}`);
-    for (const { workload, nsPerOp } of answer.samples) {
+  /** Plays a round. */
+  abstract round(): Promise<readonly Sample[]>;
+  abstract end(): void;
+
+  note(samples: readonly Sample[]): readonly Sample[] {
+    for (const { workload, nsPerOp } of samples) {
       const list = this.#samples.get(workload);
       if (list === undefined) this.#samples.set(workload, [nsPerOp]);
       else list.push(nsPerOp);
     }
-    return answer.samples;
+    return samples;
   }
 
   figures(n: number): Figure[] {
@@ -63,8 +56,67 @@ class Player {
       return { workload, n, entrant, nsPerOp: sorted[0], medianNsPerOp: sorted[sorted.length >> 1] };
     });
   }
+}
 
-  end(): void {
+/** The kernel's tree: a program that runs once per round. */
+class CPlayer extends Player {
+  readonly #tree: CTree;
+  readonly #n: number;
+  readonly #wanted: (workload: string) => boolean;
+  #memory = 0;
+
+  constructor(entrant: Entrant, tree: CTree, n: number, wanted: (workload: string) => boolean) {
+    super(entrant);
+    this.#tree = tree;
+    this.#n = n;
+    this.#wanted = wanted;
+  }
+
+  override async round(): Promise<readonly Sample[]> {
+    const samples = this.#tree.run(this.#n, this.entrant.mode);
+    this.#memory = samples.find(({ workload }) => workload === MEMORY)?.bytesPerRange ?? 0;
+    return this.note(samples.filter(({ workload }) => workload !== MEMORY && this.#wanted(workload)));
+  }
+
+  override figures(n: number): Figure[] {
+    const memory: Figure = {
+      workload: MEMORY,
+      n,
+      entrant: this.entrant,
+      nsPerOp: 0,
+      medianNsPerOp: 0,
+      bytesPerRange: this.#memory,
+    };
+    return this.#wanted(MEMORY) ? [...super.figures(n), memory] : super.figures(n);
+  }
+
+  override end(): void {}
+}
+
+class NodePlayer extends Player {
+  readonly #child: ChildProcess;
+
+  constructor(entrant: Entrant, n: number, workloads: readonly string[]) {
+    super(entrant);
+    const order: ContestOrder = { entrant: ENTRANTS.indexOf(entrant), n, workloads };
+    this.#child = fork(CHILD, [JSON.stringify(order)], {
+      execArgv: [...process.execArgv, "--expose-gc", "--max-old-space-size=6144"],
+    });
+  }
+
+  /** @throws Error with what went wrong in the child */
+  override async round(): Promise<readonly Sample[]> {
+    this.#child.send("round");
+    const ended = once(this.#child, "exit").then(([code, signal]) => {
+      throw new Error(`${this.entrant.library}: the process ended (${code ?? signal})`);
+    });
+    ended.catch(() => {});
+    const [answer] = (await Promise.race([once(this.#child, "message"), ended])) as [ContestAnswer];
+    if ("failed" in answer) throw new Error(`${this.entrant.library}: ${answer.failed}`);
+    return this.note(answer.samples);
+  }
+
+  override end(): void {
     this.#child.kill();
   }
 }
@@ -92,7 +144,7 @@ class Checks {
 /**
  * Measures `n` ranges.
  *
- * @throws Error if two contestants do not find the same, or one fails. One whose code cannot be loaded is left out
+ * @throws Error if two contestants do not find the same, or one fails
  */
 export async function contest(
   entrants: readonly Entrant[],
@@ -101,9 +153,15 @@ export async function contest(
     readonly workloads: readonly string[];
     readonly rounds: number;
     readonly progress: (text: string) => void;
+    readonly cTree?: CTree;
   },
 ): Promise<Figure[]> {
-  const players = entrants.map((entrant) => new Player(entrant, n, options.workloads));
+  const { workloads, cTree } = options;
+  const wanted = (workload: string): boolean => workloads.some((name) => workload.startsWith(name));
+  const players = [
+    ...entrants.map((entrant) => new NodePlayer(entrant, n, workloads)),
+    ...(cTree?.entrants.map((entrant) => new CPlayer(entrant, cTree, n, wanted)) ?? []),
+  ];
   const checks = new Checks();
   try {
     for (let round = 1; round <= options.rounds; round++) {

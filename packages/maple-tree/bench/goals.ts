@@ -36,6 +36,17 @@ const GOALS: readonly Goal[] = [
   { workload: "W7 churn", n: 1e5, local: 2, shared: 1 },
 ];
 
+/** Ours may take so many times as long as the kernel's tree in C. */
+const C_RATIOS: Readonly<Record<string, number>> = {
+  "W1 random insert": 2,
+  "W2 lookup": 1,
+  "W3 iterate": 1,
+  "W5 overwrite": 2,
+  "W7 churn": 2,
+};
+
+/** The kernel's tree, by name. */
+export const C_LIBRARY = "Linux 6.12 in C";
 const BULK_NS = 60;
 const BYTES = { local: 45, shared: 60 } as const;
 const STATIC_RATIO = 1.1;
@@ -73,7 +84,7 @@ export class Figures {
 
 /** Every goal of which both sides were measured. */
 export function verdicts(figures: Figures): Verdict[] {
-  return [...ratios(figures), ...bounds(figures)];
+  return [...ratios(figures), ...bounds(figures), ...besideC(figures)];
 }
 
 function* ratios(figures: Figures): Generator<Verdict> {
@@ -128,6 +139,17 @@ function* bounds(figures: Figures): Generator<Verdict> {
       yield atMost("W8 memory", 1e6, mode, "", memory.bytesPerRange, BYTES[mode], "bytes per range");
     }
     yield* growth(figures, mode);
+  }
+}
+
+function* besideC(figures: Figures): Generator<Verdict> {
+  for (const [workload, most] of Object.entries(C_RATIOS)) {
+    for (const mode of ["local", "shared"] as const) {
+      const ours = figures.ours(workload, 1e5, mode);
+      const theirs = figures.of(workload, 1e5, C_LIBRARY, mode);
+      if (ours === undefined || theirs === undefined) continue;
+      yield atMost(workload, 1e5, mode, C_LIBRARY, ours.nsPerOp / theirs.nsPerOp, most, "x");
+    }
   }
 }
 

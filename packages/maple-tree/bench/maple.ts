@@ -1,13 +1,16 @@
 /*
- * pnpm bench:maple [--json] [--n 1e3,1e5,1e6] [--peers all|name,…] [--workloads W1,W2,…] [--rounds k] [--write]
+ * pnpm bench:maple [--json] [--n 1e3,1e5,1e6] [--peers all|name,…] [--workloads W1,W2,…] [--rounds k]
+ *                  [--kernel PATH] [--write]
  *
  * Range maps beside each other on the workloads of workloads.ts: one process per library, rounds interleaved,
  * minimum and median, results checked to be equal. Without --peers the fastest ones run; without
- * --n 1e3, 1e5 and 1e6 ranges, and W6 of ours at 1e4 too. --write puts the tables into bench/RESULTS.md.
+ * --n 1e3, 1e5 and 1e6 ranges, and W6 of ours at 1e4 too. --kernel names the kernel source tree that the C program
+ * is built against, if it is not in /usr/src. --write puts the tables into bench/RESULTS.md.
  */
 import { writeFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
+import { buildCTree, USUAL_KERNEL } from "./c-tree.ts";
 import { contest, type Figure } from "./contest.ts";
 import { ENTRANTS, type Entrant } from "./contestants.ts";
 import { memory } from "./memory.ts";
@@ -74,15 +77,19 @@ const { values } = parseArgs({
     peers: { type: "string" },
     workloads: { type: "string" },
     rounds: { type: "string" },
+    kernel: { type: "string", default: USUAL_KERNEL },
   },
 });
 const entrants = entrantsOf(values.peers);
 const workloads = workloadsOf(values.workloads);
 const sizes = sizesOf(values.n ?? SIZES);
+const cTree = buildCTree(values.kernel);
+if (cTree.notice !== undefined) console.error(`notice: ${cTree.notice}`);
 const load = loadavg()[0];
 const figures: Figure[] = [];
 for (const n of sizes) {
-  figures.push(...(await contest(entrants, n, { workloads, rounds: roundsOf(values.rounds, n), progress })));
+  const rounds = roundsOf(values.rounds, n);
+  figures.push(...(await contest(entrants, n, { workloads, rounds, progress, cTree })));
 }
 const gaps = workloads.filter((name) => name.startsWith("W6"));
 if (values.n === undefined && gaps.length > 0) {
@@ -100,6 +107,7 @@ if (workloads.some((name) => MEMORY.startsWith(name))) {
   }
 }
 progress("");
+cTree.close();
 const cpu = cpus()[0].model.trim();
 if (values.write) {
   const page = `# Range maps beside each other

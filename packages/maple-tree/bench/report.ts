@@ -1,6 +1,6 @@
 /* The figures as Markdown. */
 import type { Figure } from "./contest.ts";
-import { Figures, type Verdict, verdicts } from "./goals.ts";
+import { C_LIBRARY, Figures, type Verdict, verdicts } from "./goals.ts";
 import { MEMORY, WORKLOADS } from "./workloads.ts";
 
 const digits = (value: number): string => (value < 100 ? value.toFixed(1) : Math.round(value).toString());
@@ -18,7 +18,7 @@ export function table(lines: readonly (readonly string[])[], textColumns = 1): s
 }
 
 const nameOf = ({ entrant: { library, mode, role } }: Figure): string =>
-  role === "ours" ? `${library} ${mode}` : library;
+  role === "ours" || library === C_LIBRARY ? `${library}, ${mode}` : library;
 
 /** Which of a figure's two times. */
 type Time = "nsPerOp" | "medianNsPerOp";
@@ -53,8 +53,10 @@ export function memoryTable(all: readonly Figure[]): string {
   const lines = all
     .filter((figure) => figure.workload === MEMORY)
     .map((f) => {
-      const heap = f.entrant.mode === "shared" ? "" : digits(f.bytesPerRange ?? 0);
-      return [nameOf(f), String(f.n), heap, digits(f.residentBytesPerRange ?? 0)];
+      const onHeap = f.entrant.mode === "local" || f.entrant.library === C_LIBRARY;
+      const heap = onHeap ? digits(f.bytesPerRange ?? 0) : "";
+      const resident = f.residentBytesPerRange;
+      return [nameOf(f), String(f.n), heap, resident === undefined ? "" : digits(resident)];
     });
   return table([["W8, bytes per range", "ranges", "heap and buffers", "resident"], ...lines]);
 }
