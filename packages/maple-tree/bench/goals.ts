@@ -50,6 +50,8 @@ export const C_LIBRARY = "Linux 6.12 in C";
 const BULK_NS = 60;
 const BYTES = { local: 45, shared: 60 } as const;
 const STATIC_RATIO = 1.1;
+const TWO_READERS = 1.9;
+const BESIDE_WRITER = 0.8;
 const LMDB_RATIO = 10;
 const GAP_GROWTH = 1.6;
 
@@ -84,7 +86,7 @@ export class Figures {
 
 /** Every goal of which both sides were measured. */
 export function verdicts(figures: Figures): Verdict[] {
-  return [...ratios(figures), ...bounds(figures), ...besideC(figures)];
+  return [...ratios(figures), ...bounds(figures), ...scaling(figures), ...besideC(figures)];
 }
 
 function* ratios(figures: Figures): Generator<Verdict> {
@@ -139,6 +141,22 @@ function* bounds(figures: Figures): Generator<Verdict> {
       yield atMost("W8 memory", 1e6, mode, "", memory.bytesPerRange, BYTES[mode], "bytes per range");
     }
     yield* growth(figures, mode);
+  }
+}
+
+/** What a second reader adds, and what a writer takes away. */
+function* scaling(figures: Figures): Generator<Verdict> {
+  const of = (name: string): Figure | undefined =>
+    figures.all.find(({ workload }) => workload === `readers ${name}`);
+  const one = of("1 worker");
+  const two = of("2 workers");
+  const beside = of("2 workers, bursts of writes");
+  if (one === undefined || two === undefined || beside === undefined) return;
+  for (const [faster, slower, least] of [
+    [two, one, TWO_READERS],
+    [beside, two, BESIDE_WRITER],
+  ] as const) {
+    yield { ...atLeast(faster, "shared", slower, least), beside: slower.workload };
   }
 }
 

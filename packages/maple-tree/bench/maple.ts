@@ -14,6 +14,7 @@ import { buildCTree, USUAL_KERNEL } from "./c-tree.ts";
 import { contest, type Figure } from "./contest.ts";
 import { ENTRANTS, type Entrant } from "./contestants.ts";
 import { memory } from "./memory.ts";
+import { READERS, readers } from "./readers.ts";
 import { reportOf } from "./report.ts";
 import { MEMORY, WORKLOADS } from "./workloads.ts";
 
@@ -52,10 +53,11 @@ function entrantsOf(peers: string | undefined): Entrant[] {
 }
 
 function workloadsOf(text: string | undefined): string[] {
-  if (text === undefined) return [...WORKLOADS, MEMORY];
+  if (text === undefined) return [...WORKLOADS, MEMORY, READERS];
   const names = text.split(",");
   for (const name of names) {
-    if (![...WORKLOADS, MEMORY].some((each) => each.startsWith(name))) refuse(`--workloads: no ${name}`);
+    if (![...WORKLOADS, MEMORY, READERS].some((each) => each.startsWith(name)))
+      refuse(`--workloads: no ${name}`);
   }
   return names;
 }
@@ -87,7 +89,8 @@ const cTree = buildCTree(values.kernel);
 if (cTree.notice !== undefined) console.error(`notice: ${cTree.notice}`);
 const load = loadavg()[0];
 const figures: Figure[] = [];
-for (const n of sizes) {
+const contested = workloads.some((name) => WORKLOADS.some((each) => each.startsWith(name)));
+for (const n of contested ? sizes : []) {
   const rounds = roundsOf(values.rounds, n);
   figures.push(...(await contest(entrants, n, { workloads, rounds, progress, cTree })));
 }
@@ -105,6 +108,10 @@ if (workloads.some((name) => MEMORY.startsWith(name))) {
     progress(`n ${n}, memory, ${entrant.library}`);
     figures.push(await memory(entrant, n));
   }
+}
+if (workloads.some((name) => name.startsWith(READERS))) {
+  const n = sizes.includes(1e5) ? 1e5 : sizes[0];
+  figures.push(...(await readers(n, roundsOf(values.rounds, n), progress)));
 }
 progress("");
 cTree.close();

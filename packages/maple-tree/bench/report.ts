@@ -1,6 +1,7 @@
 /* The figures as Markdown. */
 import type { Figure } from "./contest.ts";
 import { C_LIBRARY, Figures, type Verdict, verdicts } from "./goals.ts";
+import { READERS } from "./readers.ts";
 import { MEMORY, WORKLOADS } from "./workloads.ts";
 
 const digits = (value: number): string => (value < 100 ? value.toFixed(1) : Math.round(value).toString());
@@ -25,7 +26,7 @@ type Time = "nsPerOp" | "medianNsPerOp";
 
 /** The times at `n` ranges: a line for each contestant, then how many times as fast as the best peer ours are. */
 export function timesTable(all: readonly Figure[], n: number, time: Time): string {
-  const here = all.filter((figure) => figure.n === n && figure.workload !== MEMORY);
+  const here = all.filter((f) => f.n === n && (WORKLOADS as readonly string[]).includes(f.workload));
   const figures = new Figures(here);
   const columns = WORKLOADS.filter((workload) => here.some((f) => f.workload === workload));
   const lines = [...new Set(here.map(nameOf))].map((name) => [
@@ -61,6 +62,14 @@ export function memoryTable(all: readonly Figure[]): string {
   return table([["W8, bytes per range", "ranges", "heap and buffers", "resident"], ...lines]);
 }
 
+/** Look-ups of one shared tree by several workers. */
+function readersTable(all: readonly Figure[]): string {
+  const lines = all
+    .filter(({ workload }) => workload.startsWith(READERS))
+    .map((f) => [f.workload, String(f.n), digits(f.nsPerOp), digits(f.medianNsPerOp)]);
+  return table([["look-ups in workers", "ranges", "ns per look-up", "median"], ...lines]);
+}
+
 /** What was aimed at and what was reached. */
 export function goalsTable(list: readonly Verdict[]): string {
   const lines = list.map((v) => [
@@ -77,12 +86,16 @@ export function goalsTable(list: readonly Verdict[]): string {
 
 /** All tables; medians too if wanted. */
 export function reportOf(all: readonly Figure[], medians: boolean): string {
-  const sizes = [...new Set(all.filter((f) => f.workload !== MEMORY).map((f) => f.n))];
+  const contested = all.filter((f) => (WORKLOADS as readonly string[]).includes(f.workload));
+  const sizes = [...new Set(contested.map((f) => f.n))];
   const times = (title: string, time: Time): string[] =>
     sizes.map((n) => `### ${n.toLocaleString("en")} ranges${title}\n\n${timesTable(all, n, time)}`);
   const memory = all.some((f) => f.workload === MEMORY) ? [`### Memory\n\n${memoryTable(all)}`] : [];
+  const workers = all.some((f) => f.workload.startsWith(READERS))
+    ? [`### Readers in workers\n\n${readersTable(all)}`]
+    : [];
   const goals = verdicts(new Figures(all));
   const aims = goals.length === 0 ? [] : [`### Goals\n\n${goalsTable(goals)}`];
   const middle = medians ? times(", medians", "medianNsPerOp") : [];
-  return [...times("", "nsPerOp"), ...memory, ...aims, ...middle].join("\n\n");
+  return [...times("", "nsPerOp"), ...memory, ...workers, ...aims, ...middle].join("\n\n");
 }
