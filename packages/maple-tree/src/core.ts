@@ -12,7 +12,7 @@ import type { Arena, SlabCache } from "@faultline/arena";
 import { SpinLock } from "@faultline/sync";
 import { MapleError } from "./errors.ts";
 import { type StepEvent, type WriteEvent, writeEvent } from "./events.ts";
-import { checkGeometry, type Geometry, KERNEL_GEOMETRY } from "./geometry.ts";
+import { checkGeometry, type Geometry, WIDE_GEOMETRY } from "./geometry.ts";
 import * as L from "./layout.ts";
 
 /** Who keeps writers apart. */
@@ -20,7 +20,7 @@ export type LockMode = "internal" | "external" | "none";
 
 /** How a tree is made. */
 export interface TreeOptions {
-  /** Fan-out of the nodes; default {@link KERNEL_GEOMETRY}. */
+  /** Fan-out of the nodes; default {@link WIDE_GEOMETRY}. */
   readonly geometry?: Geometry;
   /** Keep the largest gap below every child, so that gaps can be searched; default false. */
   readonly gaps?: boolean;
@@ -58,7 +58,7 @@ export class TreeCore {
     const words = arena.i32;
     this.arena = arena;
     this.header = header;
-    this.cache = arena.cache({ name: NODE_CACHE, objectWords: L.NODE_WORDS, alignWords: L.NODE_WORDS });
+    this.cache = arena.cache({ name: NODE_CACHE, objectWords: L.NODE_WORDS, alignWords: L.NODE_ALIGN });
     const flags = words[header + L.FLAGS]!;
     const packed = words[header + L.GEOMETRY]!;
     this.geometry = {
@@ -82,7 +82,7 @@ export class TreeCore {
 
   /** Makes an empty tree. @throws ArenaError `ENOMEM` */
   static create(arena: Arena, options: TreeOptions): TreeCore {
-    const geometry = options.geometry ?? KERNEL_GEOMETRY;
+    const geometry = options.geometry ?? WIDE_GEOMETRY;
     checkGeometry(geometry);
     const lock = options.lock ?? "internal";
     if (lock !== "internal" && lock !== "external" && lock !== "none") {
@@ -119,6 +119,11 @@ export class TreeCore {
 
   get rootWord(): number {
     return Atomics.load(this.arena.i32, this.header + L.ROOT);
+  }
+
+  /** {@link rootWord} for those whom no writer can disturb: the lock is held, or there is one agent. */
+  get root(): number {
+    return this.arena.i32[this.header + L.ROOT]!;
   }
 
   get height(): number {
@@ -161,13 +166,26 @@ export class TreeCore {
   /** A write begins, with the lock held: look at nodes that other agents have made, and warn cursors. */
   writeBegin(): void {
     this.arena.refresh();
-    Atomics.add(this.arena.i32, this.header + L.VERSION, 1);
+    this.#newVersion();
     if (this.observed) this.#steps = [];
   }
 
   /** The write is over, or was refused. */
   writeEnd(): void {
-    Atomics.add(this.arena.i32, this.header + L.VERSION, 1);
+    this.#newVersion();
+  }
+
+  #newVersion(): void {
+    const i32 = this.arena.i32;
+    const word = this.header + L.VERSION;
+    if (this.concurrent) Atomics.store(i32, word, i32[word]! + 1);
+    else i32[word] = i32[word]! + 1;
+  }
+
+  /** Stores a word which readers may load at the same time: with Atomics if there can be any. */
+  put(word: number, value: number): void {
+    if (this.concurrent) Atomics.store(this.arena.i32, word, value);
+    else this.arena.i32[word] = value;
   }
 
   /** Reports a finished write to `onWrite`. */
@@ -201,11 +219,9 @@ export class TreeCore {
     }
   }
 
-  /** A node with all words zero. Views must be read again afterwards. @throws MapleError `ENOMEM` */
+  /** A node with words 0 and 1 zero, the others anything. Views must be read again afterwards. @throws MapleError `ENOMEM` */
   newNode(): number {
-    const node = this.prepaid.pop() ?? this.#alloc();
-    this.arena.i32.fill(0, node, node + L.NODE_WORDS);
-    return node;
+    return this.prepaid.length > 0 ? this.prepaid.pop()! : this.#alloc();
   }
 
   #alloc(): number {
@@ -222,7 +238,7 @@ export class TreeCore {
   }
 
   markDead(node: number): void {
-    Atomics.store(this.arena.i32, node + L.PARENT, node);
+    this.put(node + L.PARENT, node);
     if (this.observed) this.step({ what: "dead", node });
   }
 
@@ -245,7 +261,7 @@ export class TreeCore {
     const words = this.arena.i32;
     const word = node === 0 ? this.header + L.ROOT : node + L.SLOTS + slot;
     const from = words[word]!;
-    Atomics.store(words, word, to);
+    this.put(word, to);
     if (this.observed) this.step({ what: "publish", node, slot, from, to });
   }
 
@@ -270,13 +286,13 @@ export class TreeCore {
   }
 
   setHeight(height: number): void {
-    Atomics.store(this.arena.i32, this.header + L.HEIGHT, height);
+    this.put(this.header + L.HEIGHT, height);
   }
 
   /** Only writers count, under the lock. */
   #count(change: number): void {
     const word = this.header + L.NODES;
-    Atomics.store(this.arena.i32, word, this.arena.i32[word]! + change);
+    this.put(word, this.arena.i32[word]! + change);
   }
 }
 

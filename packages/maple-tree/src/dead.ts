@@ -47,7 +47,7 @@ export function adopt(core: TreeCore, handle: number): void {
     if (i32[word] === (node | slot)) {
       adopt(core, child);
     } else {
-      Atomics.store(i32, word, node | slot);
+      core.put(word, node | slot);
       if (core.observed) core.step({ what: "adopt", node: child & L.NODE_MASK, parent: node, slot });
     }
   }

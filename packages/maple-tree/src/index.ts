@@ -13,6 +13,7 @@ export {
   MAX_NODE_ENTRY,
   NODE_ENTRY,
   TEACHING_GEOMETRY,
+  WIDE_GEOMETRY,
   ZERO_ENTRY,
 } from "./geometry.ts";
 export { LocalCursor } from "./local-cursor.ts";

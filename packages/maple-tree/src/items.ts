@@ -10,7 +10,7 @@ import * as L from "./layout.ts";
 import { endOf } from "./path.ts";
 
 // Three full nodes, and what a store can add to one of them.
-const ITEMS_MAX = 3 * 16 + 4;
+const ITEMS_MAX = 3 * L.SLOTS_MAX + 4;
 
 /** Slots to be written into nodes; see the top of the file. */
 export class Items {
@@ -61,24 +61,56 @@ export class Items {
     const node = core.newNode();
     const i32 = core.i32;
     const f64 = core.f64;
+    const slots = node + L.SLOTS;
     const pivots = (node >> 1) + L.PIVOTS_F64;
-    const gaps = (node >> 1) + L.GAPS_F64;
-    let largest = 0;
-    for (let i = from, s = 0; i <= to; i++, s++) {
-      const slot = this.slot[i]!;
-      i32[node + L.SLOTS + s] = slot;
-      f64[pivots + s] = this.pivot[i]!;
-      if (type !== L.NodeType.Leaf && i32[(slot & L.NODE_MASK) + L.PARENT] === 0) {
-        i32[(slot & L.NODE_MASK) + L.PARENT] = node | s;
-      }
-      if (type !== L.NodeType.Arange) continue;
-      f64[gaps + s] = this.gap[i]!;
-      if (this.gap[i]! >= this.gap[from + largest]!) largest = s;
+    const count = to - from + 1;
+    for (let s = 0; s < count; s++) {
+      i32[slots + s] = this.slot[from + s]!;
+      f64[pivots + s] = this.pivot[from + s]!;
     }
-    i32[node + L.META] = (to - from) | (largest << 8);
+    clearBehind(i32, f64, node, type, count);
+    if (type !== L.NodeType.Leaf) nameParent(i32, node, count);
+    const largest = type === L.NodeType.Arange ? this.#copyGaps(f64, node, from, count) : 0;
+    i32[node + L.META] = (count - 1) | (largest << 8);
     core.built(node);
     return node | type;
   }
+
+  /** @returns the offset of the largest gap, the highest such */
+  #copyGaps(f64: Float64Array, node: number, from: number, count: number): number {
+    const gaps = (node >> 1) + L.GAPS_F64;
+    let largest = 0;
+    for (let s = 0; s < count; s++) {
+      const gap = this.gap[from + s]!;
+      f64[gaps + s] = gap;
+      if (gap >= this.gap[from + largest]!) largest = s;
+    }
+    return largest;
+  }
+}
+
+/** Children that are new have no parent yet; shared ones get theirs after the node has been published. */
+function nameParent(i32: Int32Array, node: number, count: number): void {
+  for (let s = 0; s < count; s++) {
+    const word = (i32[node + L.SLOTS + s]! & L.NODE_MASK) + L.PARENT;
+    if (i32[word] === 0) i32[word] = node | s;
+  }
+}
+
+/** Makes the slots of a new node from `count` on empty, in words that may hold anything. */
+export function clearBehind(
+  i32: Int32Array,
+  f64: Float64Array,
+  node: number,
+  type: L.NodeType,
+  count: number,
+): void {
+  const arange = type === L.NodeType.Arange;
+  const slots = node + L.SLOTS;
+  const pivots = (node >> 1) + L.PIVOTS_F64;
+  for (let s = count; s < (arange ? L.ARANGE_SLOTS_MAX : L.SLOTS_MAX); s++) i32[slots + s] = 0;
+  for (let s = count; s < (arange ? L.ARANGE_SLOTS_MAX : L.PIVOTS_ROOM); s++) f64[pivots + s] = Infinity;
+  if (arange) for (let s = count; s < L.ARANGE_SLOTS_MAX; s++) f64[(node >> 1) + L.GAPS_F64 + s] = 0;
 }
 
 /** Gap below a node: its widest empty slot, or its largest gap; 0 in a tree without gaps. */

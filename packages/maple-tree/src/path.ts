@@ -1,7 +1,7 @@
 import type { TreeCore } from "./core.ts";
 import { MAX_INDEX } from "./geometry.ts";
 import * as L from "./layout.ts";
-import { scan } from "./walk.ts";
+import { slotOf } from "./walk.ts";
 
 const LEVELS_MAX = 32;
 
@@ -23,7 +23,7 @@ export class Path {
     let max = MAX_INDEX;
     for (let level = 0; ; level++) {
       const node = handle & L.NODE_MASK;
-      const slot = scan(f64, node, index);
+      const slot = slotOf(f64, handle, index);
       this.node[level] = node;
       this.slot[level] = slot;
       this.min[level] = min;

@@ -20,7 +20,7 @@ import * as L from "./layout.ts";
 import { editedLeaf } from "./leaf-store.ts";
 import { endOf } from "./path.ts";
 import { replaceTop } from "./replace.ts";
-import { scan } from "./walk.ts";
+import { leafSlotOf } from "./walk.ts";
 import { announce, type WriteState } from "./write-state.ts";
 
 /** The leaf would keep too few slots: it shares with its neighbour. Nodes have been reserved. */
@@ -90,7 +90,7 @@ export function spanningStore(w: WriteState): void {
   const level = right.leafLevel;
   const node = right.node[level]!;
   if (right.max[level]! > w.last) {
-    items.append(core, node, scan(core.f64, node, w.last + 1), endOf(core.i32, node));
+    items.append(core, node, leafSlotOf(core.f64, node, w.last + 1), endOf(core.i32, node));
   }
   rebuild(w, core.height);
 }

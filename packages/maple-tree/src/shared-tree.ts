@@ -14,7 +14,7 @@ import { findFrom, findUpTo, gapsOf, type IndexRange, type Range, rangesOf, read
 import type { TreeJSON } from "./tree-json.ts";
 import { type Violation, validate } from "./validate.ts";
 import { isEmpty, lookup } from "./walk.ts";
-import { clear, write } from "./write.ts";
+import { clear, eraseAt, write, writeIfEmpty } from "./write.ts";
 import { WriteState } from "./write-state.ts";
 
 /** What another agent needs to open a tree; structured-cloneable. */
@@ -189,12 +189,13 @@ export class SharedMapleTree {
     checkRange("insertRange", first, last);
     checkEntry("insertRange: entry", entry);
     this.core.locked(() => {
-      const there = readRange(this.core, first);
-      if (there.entry !== 0 || there.last < last) {
-        const at = there.entry !== 0 ? first : there.last + 1;
-        throw new MapleError("EEXIST", `insertRange: ${first}..${last} is not empty, index ${at} is in use`);
+      const used = writeIfEmpty(this.#writer, first, last, entry);
+      if (used >= 0) {
+        throw new MapleError(
+          "EEXIST",
+          `insertRange: ${first}..${last} is not empty, index ${used} is in use`,
+        );
       }
-      if (entry !== 0) write(this.#writer, first, last, entry);
     });
   }
 
@@ -205,10 +206,7 @@ export class SharedMapleTree {
    */
   erase(index: number): number {
     checkIndex("erase: index", index);
-    return this.core.locked(() => {
-      const { first, last, entry } = readRange(this.core, index);
-      return entry === 0 ? 0 : write(this.#writer, first, last, 0);
-    });
+    return this.core.locked(() => eraseAt(this.#writer, index));
   }
 
   /** Erases everything. Source: mtree_destroy(). */

@@ -29,7 +29,7 @@ import { endOf } from "./path.ts";
 import { locateSpan, rebalance, spanningStore, topUpLastLeaf } from "./rebuild.ts";
 import { newRoot, rootNodes, storeRoot } from "./root-store.ts";
 import { splitStore } from "./split.ts";
-import { scan } from "./walk.ts";
+import { leafSlotOf, walkAlone } from "./walk.ts";
 import { announce, type WriteState } from "./write-state.ts";
 
 /**
@@ -52,6 +52,33 @@ export function write(w: WriteState, first: number, last: number, entry: number,
   }
   core.report(entry);
   return w.old;
+}
+
+/**
+ * As {@link write}, but only if nothing is stored in the range; `entry` 0 just looks.
+ *
+ * @returns -1, or the lowest index in use, with the tree unchanged
+ */
+export function writeIfEmpty(w: WriteState, first: number, last: number, entry: number): number {
+  const used = firstUsed(w, first, last);
+  if (used < 0 && entry !== 0) write(w, first, last, entry);
+  return used;
+}
+
+function firstUsed(w: WriteState, first: number, last: number): number {
+  const { core, place } = w;
+  core.arena.refresh();
+  walkAlone(core, first, place);
+  if (place.entry !== 0) return first;
+  return place.last < last ? place.last + 1 : -1;
+}
+
+/** Erases the whole range that `index` lies in; `w` as after {@link write}. @returns its entry, 0 if none */
+export function eraseAt(w: WriteState, index: number): number {
+  const { core, place } = w;
+  core.arena.refresh();
+  walkAlone(core, index, place);
+  return place.entry === 0 ? 0 : write(w, place.first, place.last, 0);
 }
 
 /**
@@ -85,7 +112,7 @@ export function clear(w: WriteState): void {
 
 function store(w: WriteState): void {
   const { core } = w;
-  const root = core.rootWord;
+  const root = core.root;
   if (root <= 0) {
     w.old = w.first === 0 ? 0 - root : 0;
     return storeRoot(w, root);
@@ -133,8 +160,13 @@ function chooseType(w: WriteState): WriteType {
     if (w.first !== 0 || w.last !== MAX_INDEX) locateSpan(w);
     return w.first === 0 && w.last === MAX_INDEX ? "new_root" : "spanning_store";
   }
-  w.slotLast = scan(core.f64, w.leaf, w.last);
-  w.endPivot = core.f64[(w.leaf >> 1) + L.PIVOTS_F64 + w.slotLast]!;
+  if (w.last <= w.slotMax) {
+    w.slotLast = w.slot;
+    w.endPivot = w.slotMax;
+  } else {
+    w.slotLast = leafSlotOf(core.f64, w.leaf, w.last);
+    w.endPivot = core.f64[(w.leaf >> 1) + L.PIVOTS_F64 + w.slotLast]!;
+  }
   if (w.entry === 0) widen(w);
   if (w.first === w.slotMin && w.last === w.slotMax) return "exact_fit";
   if (w.first === 0 && w.last === MAX_INDEX) return "new_root";

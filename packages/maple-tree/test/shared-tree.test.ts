@@ -1,5 +1,11 @@
 import { Arena } from "@faultline/arena";
-import { KERNEL_GEOMETRY, MAX_INDEX, MapleError, SharedMapleTree } from "@faultline/maple-tree";
+import {
+  KERNEL_GEOMETRY,
+  MAX_INDEX,
+  MapleError,
+  SharedMapleTree,
+  WIDE_GEOMETRY,
+} from "@faultline/maple-tree";
 import { describe, expect, it } from "vitest";
 import { makeTree, rangesText } from "./helpers.ts";
 
@@ -118,7 +124,7 @@ describe("errors", () => {
 
   it("refuses a geometry that nodes have no room for", () => {
     const arena = Arena.create({ bytes: 1 << 16 });
-    for (const bad of [{ leafSlots: 17 }, { rangeSlots: 5 }, { arangeSlots: 11 }, { leafSlots: 8.5 }]) {
+    for (const bad of [{ leafSlots: 29 }, { rangeSlots: 5 }, { arangeSlots: 17 }, { leafSlots: 8.5 }]) {
       expect(() => SharedMapleTree.create(arena, { geometry: { ...KERNEL_GEOMETRY, ...bad } })).toThrow(
         RangeError,
       );
@@ -141,7 +147,7 @@ describe("attaching", () => {
     attached.storeRange(30, 39, 2);
     const opened = SharedMapleTree.open(structuredClone(tree.handle()));
     expect(rangesText(opened)).toBe("0-9=. 10-19=1 20-29=. 30-39=2 40-max=.");
-    expect([opened.hasGaps, opened.geometry]).toEqual([true, KERNEL_GEOMETRY]);
+    expect([opened.hasGaps, opened.geometry]).toEqual([true, WIDE_GEOMETRY]);
     opened.arena.close();
   });
 
