@@ -39,7 +39,7 @@ function setup(): Stage {
     if (hasLock) arena.i32[L.LOCK] = 1024;
     agents.dead.add(1024);
     agents.self = 1025;
-    const survivor = Arena.attach(arena.handle(), { agents });
+    const survivor = Arena.attach(arena.handle(), agents);
     return { arena: survivor, cache: survivor.cache(OPTIONS) };
   };
   return { agents, arena, cache, die };
@@ -133,7 +133,7 @@ describe("the death of an agent", () => {
     const { arena, agents } = setup();
     expect(() => Arena.attach(arena.handle())).toThrow("was created with agents, attach needs them");
     const plain = Arena.create({ shared: true });
-    expect(() => Arena.attach(plain.handle(), { agents })).toThrow("was created without agents");
+    expect(() => Arena.attach(plain.handle(), agents)).toThrow("was created without agents");
     expect(() => Arena.create({ agents })).toThrow("agents are for a shared arena");
     expect(() => arena.agentDied(0)).toThrow(
       "Arena.agentDied: id must be an integer in 1..1073741823, got 0",
@@ -150,7 +150,7 @@ describe("workers terminated at any instruction", () => {
   it("leave an arena in which every object is live, free or deferred, and nobody hangs", async () => {
     const arena = Arena.create({ shared: true, bytes: KIB16, bytesMax: 2 ** 24, agents });
     const cache = arena.cache(OPTIONS);
-    agents.protect(arena, arena.rcu);
+    agents.protect(arena);
     for (let death = 0; death < 25; death++) {
       const ids = [agents.reserve(), agents.reserve()];
       const workers = ids.map((id) => start(arena, id));
