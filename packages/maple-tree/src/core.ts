@@ -66,6 +66,11 @@ export class TreeCore {
   readonly header: number;
   readonly cache: SlabCache;
   readonly geometry: Geometry;
+  /** Slots of a leaf, and the least that is not too few. */
+  readonly leafSlots: number;
+  readonly leafSlotsMin: number;
+  /** Do ascending stores fill leaves? The kernel splits them in other places, and so do trees of its geometry. */
+  readonly packs: boolean;
   readonly gaps: boolean;
   rcu: boolean;
   readonly lockMode: LockMode;
@@ -92,6 +97,9 @@ export class TreeCore {
       rangeSlots: (packed >> 8) & 0xff,
       arangeSlots: (packed >> 16) & 0xff,
     };
+    this.leafSlots = this.geometry.leafSlots;
+    this.packs = this.leafSlots > 16;
+    this.leafSlotsMin = this.minSlotsOf(LEAF);
     this.gaps = (flags & FLAG_GAPS) !== 0;
     this.rcu = (flags & FLAG_RCU) !== 0;
     this.lockMode =
@@ -225,6 +233,11 @@ export class TreeCore {
     const event = writeEvent(this.#steps, entry, this.height);
     this.#steps = [];
     this.onWrite(event);
+  }
+
+  /** May nodes be overwritten? Not under readers, nor while somebody wants to hear of each new one. */
+  get inPlace(): boolean {
+    return !this.rcu && !this.observed;
   }
 
   /** Does anybody want to know the steps of a write? */
