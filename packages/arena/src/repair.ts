@@ -17,6 +17,7 @@
  * not become a slab yet, or words just carved out, are lost. So is a reservation of the dead: its objects stay
  * promised.
  */
+import { poison } from "./debug.ts";
 import { pushDeferred } from "./deferred-free.ts";
 import * as L from "./layout.ts";
 
@@ -29,6 +30,9 @@ export function repairArena(words: Int32Array, cookie: number): void {
 function repairCache(words: Int32Array, base: number, cookie: number): void {
   const free = listed(words, words[base + L.FREE_HEAD]);
   const unsplit = neverHandedOut(words, base, free);
+  if ((words[L.FLAGS] & L.FLAG_DEBUG) !== 0) {
+    poison(words, words[base + L.BUMP], words[base + L.BUMP_END] - words[base + L.BUMP]);
+  }
   words[base + L.FREE] = free.size + unsplit;
   words[base + L.RESERVED] = Math.min(words[base + L.RESERVED], words[base + L.FREE]);
   words[base + L.DEFERRED] = words[base + L.DEFERRED_HEAD] = words[base + L.DEFERRED_TAIL] = 0;

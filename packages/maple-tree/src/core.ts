@@ -100,6 +100,11 @@ export class TreeCore {
     return lock !== undefined && "agentDied" in lock && lock.agentDied(id);
   }
 
+  /** Does the agent with this id hold the tree's own lock? For locks that know. */
+  isLockedBy(id: number): boolean {
+    return this.#lock instanceof RobustSpinLock && this.#lock.owner === id;
+  }
+
   /** Repairs, taking over the lock if it is not one that knows who has died. No other writer is there. */
   recoverNow(): Recovery {
     const lock = this.#lock;
