@@ -21,11 +21,12 @@
  * Lock order: the arena's spinlock is innermost. It is held for a constant number of steps, or one batch of
  * reclaimed objects, or while the buffer grows; never while callbacks or hooks run.
  */
-import { RcuDomain } from "@faultline/sync";
+import { type Agents, RcuDomain } from "@faultline/sync";
 import { ArenaError, checkInteger } from "./errors.ts";
 import type { FailureScope } from "./failure.ts";
 import * as L from "./layout.ts";
 import { isSharedBuffer, outOfMemory, Region } from "./region.ts";
+import { repairArena } from "./repair.ts";
 import { SlabCache, type SlabStats } from "./slab.ts";
 import { validateArena } from "./validate.ts";
 
@@ -41,6 +42,11 @@ export interface ArenaOptions {
   readonly agentsMax?: number;
   /** Poison free objects and check the poison on alloc, to find writes after free. Default `false`. */
   readonly debug?: boolean;
+  /**
+   * Who lives: a `ThreadRegistry`. With it a shared arena, and what is built on it, outlives agents that are
+   * terminated at any instruction; all of them have joined the registry, and attach with it. Default none.
+   */
+  readonly agents?: Agents;
 }
 
 /** What {@link SlabCache} objects look like. */
@@ -109,6 +115,7 @@ export class Arena {
   private constructor(region: Region) {
     this.#region = region;
     this.rcu = new RcuDomain(region.i32, L.RCU);
+    region.repair = () => repairArena(region.i32, this.rcu.cookie());
     if (isSharedBuffer(region.buffer)) return;
     unshared.set(region.buffer, this);
     region.onReplace = (buffer) => {
@@ -126,6 +133,7 @@ export class Arena {
    */
   static create(options: ArenaOptions = {}): Arena {
     const { shared = false, debug = false, agentsMax = AGENTS_MAX_DEFAULT } = options;
+    const agents = shared ? options.agents : undefined;
     checkInteger("Arena.create: agentsMax", agentsMax, 1, AGENTS_MAX_LIMIT);
     const carve = L.RCU + L.roundUp(RcuDomain.words(agentsMax), 16);
     const headerBytes = L.roundUp(carve * 4, L.CHUNK_BYTES);
@@ -138,19 +146,21 @@ export class Arena {
     words[L.NEXT] = headerBytes / 4;
     words[L.CARVE] = carve;
     words[L.CARVE_END] = headerBytes / 4;
-    words[L.FLAGS] = debug ? L.FLAG_DEBUG : 0;
+    words[L.FLAGS] = (debug ? L.FLAG_DEBUG : 0) | (agents === undefined ? 0 : L.FLAG_ROBUST);
     words[L.MAGIC] = L.MAGIC_VALUE;
     new RcuDomain(words, L.RCU, { agentsMax }).close();
-    return new Arena(new Region(buffer));
+    return new Arena(new Region(buffer, agents));
   }
 
   /**
    * Opens the arena in a buffer, usually in another worker. For the handle of an unshared arena in its own
    * thread this is the arena itself; elsewhere it is a copy made by structured cloning.
    *
-   * @throws ArenaError `EINVAL` if the buffer holds no arena, or one of another version
+   * @param agents - the registry, if the arena was created with it
+   * @throws ArenaError `EINVAL` if the buffer holds no arena, or one of another version, or one that was created
+   * with a registry and none is given, or the other way round
    */
-  static attach(handle: ArenaHandle): Arena {
+  static attach(handle: ArenaHandle, agents?: Agents): Arena {
     const buffer: unknown = handle?.buffer;
     if (!isSharedBuffer(buffer) && !(buffer instanceof ArrayBuffer)) {
       throw new ArenaError(
@@ -161,8 +171,9 @@ export class Arena {
     const known = isSharedBuffer(buffer) ? undefined : unshared.get(buffer);
     if (known !== undefined) return known;
     checkHeader(buffer);
+    checkAgents(buffer, agents);
     if (!isSharedBuffer(buffer)) forgetReaders(buffer);
-    return new Arena(new Region(buffer));
+    return new Arena(new Region(buffer, agents));
   }
 
   /** A structured-cloneable name of this arena for {@link attach}. */
@@ -178,6 +189,23 @@ export class Arena {
   /** The same bytes as 64-bit floats; `f64[word / 2]` starts at word `word`, which must be even. */
   get f64(): Float64Array {
     return this.#region.f64;
+  }
+
+  /** Who lives, if the arena was created or attached with it. */
+  get agents(): Agents | undefined {
+    return this.#region.agents;
+  }
+
+  /**
+   * Cleans up after an agent that never runs again: its read section, and the arena's lock if it died in it.
+   * For `registry.protect(arena)`; with `agents` the lock also recovers by itself, when somebody waits for it.
+   *
+   * @returns whether it found anything of the agent's
+   */
+  agentDied(id: number): boolean {
+    const { lock } = this.#region;
+    const held = lock !== undefined && "agentDied" in lock && lock.agentDied(id);
+    return this.rcu.agentDied(id) || held;
   }
 
   /** Is the buffer one that several agents can use? */
@@ -363,6 +391,13 @@ function checkHeader(buffer: ArrayBuffer | SharedArrayBuffer): void {
       `Arena.attach: arena of version ${words[L.VERSION]}, expected ${L.VERSION_VALUE}`,
     );
   }
+}
+
+/** Whether locks name their owners must be the same for everybody. */
+function checkAgents(buffer: ArrayBuffer | SharedArrayBuffer, agents: Agents | undefined): void {
+  const robust = ((new Int32Array(buffer, 0, 16)[L.FLAGS] ?? 0) & L.FLAG_ROBUST) !== 0;
+  if (robust === (agents !== undefined)) return;
+  throw new ArenaError("EINVAL", `Arena.attach: the arena was created ${robust ? "with" : "without"} agents`);
 }
 
 /** The readers of the arena that was cloned are no readers of the clone, and would hold up its grace periods. */

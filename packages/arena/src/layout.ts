@@ -21,7 +21,7 @@ export const CARVE = 5;
 export const CARVE_END = 6;
 /** Words given out by `allocWords`. */
 export const CARVED = 7;
-/** Bit 0: debug. */
+/** Bit 0: debug. Bit 1: the lock survives its owner. */
 export const FLAGS = 8;
 /** Caches created so far. */
 export const CACHES = 9;
@@ -41,6 +41,7 @@ export const CACHE_WORDS = 32;
 export const RCU: number = CACHE_TABLE + CACHES_MAX * CACHE_WORDS;
 
 export const FLAG_DEBUG = 1;
+export const FLAG_ROBUST = 2;
 
 // A cache's record in the table. The first 16 words never change once the cache exists.
 /** Four words: up to 16 ASCII bytes, zero padded. */
@@ -89,6 +90,8 @@ export const ALIGN_WORDS_MAX = 1024;
 
 /** Word of an object that links it into the free list or the deferred FIFO. Word 0 is never used for that. */
 export const LINK = 1;
+/** Word of an object in which `alloc(owner)` notes who it is for. */
+export const OWNER = 3;
 /** Word of a deferred object that holds its grace-period cookie. */
 export const COOKIE = 2;
 

@@ -13,7 +13,7 @@
  * its views got it through a lock or an Atomics load of a published word, both later than that store, so its
  * refresh() sees a length that covers the word.
  */
-import { SpinLock } from "@faultline/sync";
+import { type Agents, RobustSpinLock, SpinLock } from "@faultline/sync";
 import { ArenaError } from "./errors.ts";
 import { FailureInjection } from "./failure.ts";
 import * as L from "./layout.ts";
@@ -27,18 +27,36 @@ export class Region {
   f64: Float64Array;
   buffer: ArrayBuffer | SharedArrayBuffer;
   /** Absent on an unshared buffer, which only one thread can reach. */
-  readonly lock: SpinLock | undefined;
+  readonly lock: SpinLock | RobustSpinLock | undefined;
+  /** Who lives, if the arena outlives those who die in it. */
+  readonly agents: Agents | undefined;
   readonly debug: boolean;
+  /** Puts the words right after an owner of the lock has died; called with the lock held. */
+  repair: () => void = () => {};
   /** Called with the new buffer after an unshared one has been replaced. */
   onReplace: ((buffer: ArrayBuffer) => void) | undefined = undefined;
   readonly failure: FailureInjection = new FailureInjection();
 
-  constructor(buffer: ArrayBuffer | SharedArrayBuffer) {
+  constructor(buffer: ArrayBuffer | SharedArrayBuffer, agents?: Agents) {
     this.buffer = buffer;
     this.i32 = new Int32Array(buffer, 0, buffer.byteLength / 4);
     this.f64 = new Float64Array(buffer, 0, buffer.byteLength / 8);
     this.debug = (this.i32[L.FLAGS] & L.FLAG_DEBUG) !== 0;
-    this.lock = isSharedBuffer(buffer) ? new SpinLock(this.i32, L.LOCK) : undefined;
+    this.agents = agents;
+    this.lock = isSharedBuffer(buffer) ? this.#newLock() : undefined;
+  }
+
+  #newLock(): SpinLock | RobustSpinLock {
+    const { agents } = this;
+    if (agents === undefined) return new SpinLock(this.i32, L.LOCK);
+    return new RobustSpinLock(this.i32, L.LOCK, { agents, repair: () => this.#repair() });
+  }
+
+  /** The one who died may have grown the buffer and not said so. */
+  #repair(): void {
+    Atomics.store(this.i32, L.WORDS, this.buffer.byteLength / 4);
+    this.refresh();
+    this.repair();
   }
 
   /** Re-creates the views if another agent has grown the buffer. Cost: one Atomics load if not. */

@@ -90,26 +90,28 @@ export class SlabCache {
   /**
    * Allocates an object.
    *
+   * @param owner - if not 0, word 3 of the object holds it before anybody can see that the object is allocated:
+   * {@link live} then finds what belongs to an owner, also what an agent had taken when it died
    * @returns its first word, a multiple of `alignWords`. Words 0 and 1 are zero, the others are undefined
    * @throws ArenaError `ENOMEM` if the arena is full, with everything as it was
    *
    * May grow the buffer: read `arena.i32` again afterwards. Cost: constant; see the bench.
    */
-  alloc(): number {
-    const word = this.tryAlloc();
+  alloc(owner = 0): number {
+    const word = this.tryAlloc(owner);
     if (word === 0) throw outOfMemory(`${this.name}.alloc`, this.#region);
     return word;
   }
 
   /** As {@link alloc}, but returns 0 if the arena is full. */
-  tryAlloc(): number {
+  tryAlloc(owner = 0): number {
     const region = this.#region;
     if (region.failure.isArmed && this.#reserved === 0 && region.failure.take(this.name)) return 0;
     region.enter();
-    const word = this.#take();
+    const word = this.#take(owner);
     region.leave();
-    if (word === 0) return this.#allocSlow();
-    if (region.debug) checkPoison(region.i32, word, this.objectWords, this.name);
+    if (word === 0) return this.#allocSlow(owner);
+    if (region.debug) checkPoison(region.i32, word, this.objectWords, this.name, owner);
     return word;
   }
 
@@ -195,9 +197,10 @@ export class SlabCache {
 
   /**
    * The first words of all objects that are allocated and not freed, in no order: what has leaked, if nothing
-   * should be left. Takes the lock for the whole walk. Cost: proportional to the slabs' size; for tests.
+   * should be left. With an owner, only those allocated for it. Takes the lock for the whole walk. Cost:
+   * proportional to the slabs' size; for tests and repairs.
    */
-  live(): number[] {
+  live(owner = 0): number[] {
     return this.#region.locked(() => {
       const words = this.#region.i32;
       const found: number[] = [];
@@ -205,7 +208,7 @@ export class SlabCache {
         const first = slab + words[this.#base + L.FIRST];
         const end = first + words[this.#base + L.PER_SLAB] * this.#stride;
         for (let word = first; word < end; word += this.#stride)
-          if (this.#isLive(words, word)) found.push(word);
+          if (this.#isLive(words, word) && (owner === 0 || words[word + L.OWNER] === owner)) found.push(word);
       }
       return found;
     });
@@ -248,10 +251,12 @@ export class SlabCache {
   }
 
   /** Takes a free object; 0 if there is none that nobody else has reserved. Lock held. */
-  #take(): number {
+  #take(owner: number): number {
     const base = this.#base;
     const words = this.#region.i32;
     const free = words[base + L.FREE];
+    // Not even a promise is worth anything if what it was about went with an agent that died.
+    if (free === 0) return 0;
     if (this.#reserved > 0) {
       this.#reserved--;
       words[base + L.RESERVED] -= 1;
@@ -264,20 +269,21 @@ export class SlabCache {
     } else {
       words[base + L.FREE_HEAD] = words[word + L.LINK];
     }
-    this.#flipLive(words, word);
     words[word] = 0;
     words[word + 1] = 0;
+    if (owner !== 0) words[word + L.OWNER] = owner;
+    this.#flipLive(words, word);
     return word;
   }
 
   /** Nothing was free: reclaim, then make a slab. In a shared arena others may win the race, hence the loop. */
-  #allocSlow(): number {
+  #allocSlow(owner: number): number {
     const region = this.#region;
     while (this.#reclaimBatch() > 0) {
-      const word = region.locked(() => this.#take());
+      const word = region.locked(() => this.#take(owner));
       if (word !== 0) return word;
     }
-    return region.locked(() => this.#take() || (this.#addSlab() ? this.#take() : 0));
+    return region.locked(() => this.#take(owner) || (this.#addSlab() ? this.#take(owner) : 0));
   }
 
   /** Reserves up to `count` if enough objects are free. Lock held. */

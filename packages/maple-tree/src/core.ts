@@ -9,11 +9,12 @@
  * Gaps, metadata and height change in place; only writers read them, under the lock.
  */
 import type { Arena, SlabCache } from "@faultline/arena";
-import { SpinLock } from "@faultline/sync";
+import { RobustSpinLock, SpinLock } from "@faultline/sync";
 import { MapleError } from "./errors.ts";
 import { type StepEvent, type WriteEvent, writeEvent } from "./events.ts";
 import { checkGeometry, type Geometry, WIDE_GEOMETRY } from "./geometry.ts";
 import * as L from "./layout.ts";
+import { type Recovery, recover } from "./recover.ts";
 
 // V8 folds constants of the module itself, but loads imported ones each time; see layout.ts.
 const {
@@ -82,8 +83,10 @@ export class TreeCore {
   onAllocate: ((nodes: number) => boolean) | undefined = undefined;
   /** Nodes taken in advance, by a {@link Reservation} whose write is under way. */
   prepaid: number[] = [];
-  readonly #lock: SpinLock | undefined;
+  readonly #lock: SpinLock | RobustSpinLock | undefined;
   #steps: StepEvent[] = [];
+  /** What the lock has repaired before it was given to us. */
+  #recovered: Recovery | undefined = undefined;
 
   private constructor(arena: Arena, header: number) {
     const words = arena.i32;
@@ -111,7 +114,41 @@ export class TreeCore {
     this.concurrent = arena.isShared && this.rcu;
     // Within one agent a write runs to its end, so an unshared tree has nobody to lock out.
     const locks = this.lockMode === "internal" && arena.isShared;
-    this.#lock = locks ? new SpinLock(words, header + LOCK) : undefined;
+    this.#lock = locks ? this.#newLock() : undefined;
+  }
+
+  /** With a registry of who lives, the next writer repairs what one that died has left. */
+  #newLock(): SpinLock | RobustSpinLock {
+    const { i32, agents } = this.arena;
+    const word = this.header + LOCK;
+    if (agents === undefined) return new SpinLock(i32, word);
+    const repair = (): void => {
+      this.#recovered = recover(this);
+    };
+    return new RobustSpinLock(i32, word, { agents, repair });
+  }
+
+  /** Cleans up after a writer that never runs again. @returns whether it held the tree's lock */
+  agentDied(id: number): boolean {
+    const lock = this.#lock;
+    return lock !== undefined && "agentDied" in lock && lock.agentDied(id);
+  }
+
+  /** Does the agent with this id hold the tree's own lock? For locks that know. */
+  isLockedBy(id: number): boolean {
+    return this.#lock instanceof RobustSpinLock && this.#lock.owner === id;
+  }
+
+  /** Repairs, taking over the lock if it is not one that knows who has died. No other writer is there. */
+  recoverNow(): Recovery {
+    const lock = this.#lock;
+    if (lock instanceof RobustSpinLock) {
+      this.#recovered = undefined;
+      return lock.withLock(() => this.#recovered ?? recover(this));
+    }
+    const result = recover(this);
+    if (lock !== undefined) Atomics.store(this.arena.i32, this.header + LOCK, 0);
+    return result;
   }
 
   /** Makes an empty tree. @throws ArenaError `ENOMEM` */
@@ -270,7 +307,7 @@ export class TreeCore {
 
   #alloc(): number {
     try {
-      return this.cache.alloc();
+      return this.cache.alloc(this.header);
     } catch (cause) {
       throw outOfMemory(1, cause);
     }

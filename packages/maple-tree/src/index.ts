@@ -19,6 +19,7 @@ export {
 export { LocalCursor } from "./local-cursor.ts";
 export { MapleTree, type MapleTreeOptions, type StoredRange, type ValueRange } from "./local-tree.ts";
 export type { IndexRange, Range } from "./ranges.ts";
+export type { Recovery } from "./recover.ts";
 export type { Reservation } from "./reservation.ts";
 export { SharedMapleTree, type SharedMapleTreeHandle } from "./shared-tree.ts";
 export type { NodeStructure, SlotStructure, TreeStructure } from "./structure.ts";

@@ -1,4 +1,5 @@
 import { Arena, type ArenaHandle } from "@faultline/arena";
+import type { Agents } from "@faultline/sync";
 import { type CyclicAllocation, type CyclicRequest, findFree, type GapRequest } from "./allocate.ts";
 import { loadSorted } from "./bulk-load.ts";
 import { copyTree } from "./clone.ts";
@@ -11,6 +12,7 @@ import { type Explanation, explain } from "./explain.ts";
 import { treeGap } from "./gap.ts";
 import { type Geometry, MAX_INDEX, ZERO_ENTRY } from "./geometry.ts";
 import { findFrom, findUpTo, gapsOf, type IndexRange, type Range, rangesOf, readRange } from "./ranges.ts";
+import type { Recovery } from "./recover.ts";
 import type { TreeJSON } from "./tree-json.ts";
 import { type Violation, validate } from "./validate.ts";
 import { isEmpty, lookup } from "./walk.ts";
@@ -87,14 +89,36 @@ export class SharedMapleTree {
     return new SharedMapleTree(TreeCore.attach(arena, root));
   }
 
-  /** Opens a tree by its {@link handle}, attaching to its arena. */
-  static open(handle: SharedMapleTreeHandle): SharedMapleTree {
-    return SharedMapleTree.attach(Arena.attach(handle.arena), handle.root);
+  /** Opens a tree by its {@link handle}, attaching to its arena; with the registry if that was created with it. */
+  static open(handle: SharedMapleTreeHandle, agents?: Agents): SharedMapleTree {
+    return SharedMapleTree.attach(Arena.attach(handle.arena, agents), handle.root);
   }
 
   /** What another agent needs for {@link open}. */
   handle(): SharedMapleTreeHandle {
     return { arena: this.arena.handle(), root: this.root };
+  }
+
+  /**
+   * Says that the agent with this id, in the registry that the arena was created with, never runs again. If it
+   * held the tree's lock the next writer puts right what it has left, and a waiting one does so now. For
+   * `registry.protect(arena, tree)`; waiting writers also find out by themselves, within 100 ms.
+   *
+   * @returns whether it held the lock
+   */
+  agentDied(id: number): boolean {
+    return this.core.agentDied(id);
+  }
+
+  /**
+   * Puts right what a writer has left that was terminated in a write: the tree is then as before it or as after.
+   * For trees whose arena has no registry, or whose lock is the caller's: the caller knows that no writer runs,
+   * and that the tree's own lock, if it is held, was held by the dead.
+   *
+   * @throws MapleError `EINVAL` without RCU. Readers may go on meanwhile. Cost: O(nodes)
+   */
+  recover(): Recovery {
+    return this.core.recoverNow();
   }
 
   /** Called after each write of this instance with what it did; default none. */

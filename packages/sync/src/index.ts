@@ -29,12 +29,24 @@ export {
   type StallOptions,
 } from "./rcu.ts";
 export { RefCount, type RefCountFault, type RefCountLock, type RefCountOptions } from "./refcount.ts";
+export {
+  type Agents,
+  type Recoverable,
+  type Repair,
+  RobustGuard,
+  RobustMutex,
+  type RobustMutexOptions,
+  type RobustOptions,
+  RobustSemaphore,
+  type RobustSemaphoreOptions,
+  RobustSpinLock,
+} from "./robust.ts";
 export { RwSem, WriteGuard } from "./rwsem.ts";
 export type { RwSemOptions, RwSemPolicy } from "./rwsem-policy.ts";
 export { Semaphore } from "./semaphore.ts";
 export { SeqCount } from "./seqcount.ts";
 export { SeqLatch } from "./seqlatch.ts";
-export { SeqLock } from "./seqlock.ts";
+export { type RobustSeqLockOptions, SeqLock } from "./seqlock.ts";
 export {
   McsLock,
   QSpinLock,

@@ -17,6 +17,8 @@
  */
 import { Mutex } from "../mutex.ts";
 import { RcuDomain } from "../rcu.ts";
+import { RobustMutex } from "../robust/mutex.ts";
+import { RobustSpinLock } from "../robust/spin-lock.ts";
 import { RwSem } from "../rwsem.ts";
 import { SpinLock } from "../spinlock.ts";
 import { WaitQueue } from "../wait-queue.ts";
@@ -55,6 +57,8 @@ const EXCLUSIVE = {
 const FAMILIES: readonly Family[] = [
   { kind: "SpinLock", prototype: SpinLock.prototype, maySleep: false, ...EXCLUSIVE },
   { kind: "Mutex", prototype: Mutex.prototype, maySleep: true, ...EXCLUSIVE },
+  { kind: "RobustSpinLock", prototype: RobustSpinLock.prototype, maySleep: false, ...EXCLUSIVE },
+  { kind: "RobustMutex", prototype: RobustMutex.prototype, maySleep: true, ...EXCLUSIVE },
   {
     kind: "RwSem",
     prototype: RwSem.prototype,

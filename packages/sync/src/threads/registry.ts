@@ -18,6 +18,7 @@
  * the hooks clean up; only then does the entry become free.
  */
 import { SyncError } from "../errors.ts";
+import type { Agents, Recoverable } from "../robust/recovery.ts";
 import { checkWords } from "../words.ts";
 import { currentAgentId, setCurrentAgentId } from "./current.ts";
 
@@ -59,7 +60,7 @@ export type AgentState = "unknown" | "starting" | "alive" | "dead";
  * Constructing on zeroed words creates the registry, constructing on the same words elsewhere attaches.
  * Locking: none, any agent may call anything at any time.
  */
-export class ThreadRegistry {
+export class ThreadRegistry implements Agents {
   readonly #words: Int32Array;
   readonly #base: number;
   readonly #hooks = new Set<(death: AgentDeath) => void>();
@@ -106,6 +107,11 @@ export class ThreadRegistry {
       if ((entry & STATE_MASK) === STARTING || (entry & STATE_MASK) === ALIVE) ids.push(idFor(entry, index));
     }
     return ids;
+  }
+
+  /** Id of the calling agent, 0 if this thread has not joined. */
+  get self(): number {
+    return currentAgentId();
   }
 
   /**
@@ -172,13 +178,26 @@ export class ThreadRegistry {
 
   /**
    * Adds a hook that cleans up after deaths this agent reports, in the order of adding. For an RCU domain:
-   * `registry.onDeath(({ id }) => rcu.agentDied(id))`.
+   * `registry.onDeath(({ id }) => rcu.agentDied(id))`; {@link protect} does that.
    *
    * @returns removes it
    */
   onDeath(hook: (death: AgentDeath) => void): () => void {
     this.#hooks.add(hook);
     return () => void this.#hooks.delete(hook);
+  }
+
+  /**
+   * Tells locks and domains at once of the deaths this agent reports: `onDeath` with their `agentDied`. Robust
+   * locks recover without it too, within 100 ms of somebody waiting.
+   *
+   * @returns ends it
+   */
+  protect(...locks: readonly Recoverable[]): () => void {
+    const removers = locks.map((lock) => this.onDeath(({ id }) => void lock.agentDied(id)));
+    return () => {
+      for (const remove of removers) remove();
+    };
   }
 
   /**
