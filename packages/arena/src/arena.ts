@@ -210,6 +210,11 @@ export class Arena {
     return this.#region.lock !== undefined;
   }
 
+  /** Does it check what it can: poison, generations? Structures built on it check more, too. */
+  get isDebug(): boolean {
+    return this.#region.debug;
+  }
+
   /** Re-creates the views if another agent has grown the buffer. Cost: one Atomics load if not. */
   refresh(): void {
     this.#region.refresh();

@@ -151,7 +151,7 @@ describe("workers terminated at any instruction", () => {
     const arena = Arena.create({ shared: true, bytes: KIB16, bytesMax: 2 ** 24, agents });
     const cache = arena.cache(OPTIONS);
     agents.protect(arena);
-    for (let death = 0; death < 25; death++) {
+    for (let death = 0; death < 12; death++) {
       const ids = [agents.reserve(), agents.reserve()];
       const workers = ids.map((id) => start(arena, id));
       await Promise.all(workers.map((worker) => once(worker, "message")));

@@ -67,6 +67,11 @@ export class TreeCore {
   readonly header: number;
   readonly cache: SlabCache;
   readonly geometry: Geometry;
+  /** Slots of a leaf, and the least that is not too few. */
+  readonly leafSlots: number;
+  readonly leafSlotsMin: number;
+  /** Do ascending stores fill leaves? The kernel splits them in other places, and so do trees of its geometry. */
+  readonly packs: boolean;
   readonly gaps: boolean;
   rcu: boolean;
   readonly lockMode: LockMode;
@@ -78,6 +83,8 @@ export class TreeCore {
   onAllocate: ((nodes: number) => boolean) | undefined = undefined;
   /** Nodes taken in advance, by a {@link Reservation} whose write is under way. */
   prepaid: number[] = [];
+  /** Called at the beginning of every write, to throw if the external lock is not held. */
+  assertWrite: (() => void) | undefined = undefined;
   readonly #lock: SpinLock | RobustSpinLock | undefined;
   #steps: StepEvent[] = [];
   /** What the lock has repaired before it was given to us. */
@@ -95,6 +102,9 @@ export class TreeCore {
       rangeSlots: (packed >> 8) & 0xff,
       arangeSlots: (packed >> 16) & 0xff,
     };
+    this.leafSlots = this.geometry.leafSlots;
+    this.packs = this.leafSlots > 16;
+    this.leafSlotsMin = this.minSlotsOf(LEAF);
     this.gaps = (flags & FLAG_GAPS) !== 0;
     this.rcu = (flags & FLAG_RCU) !== 0;
     this.lockMode =
@@ -124,6 +134,11 @@ export class TreeCore {
   agentDied(id: number): boolean {
     const lock = this.#lock;
     return lock !== undefined && "agentDied" in lock && lock.agentDied(id);
+  }
+
+  /** Does the agent with this id hold the tree's own lock? For locks that know. */
+  isLockedBy(id: number): boolean {
+    return this.#lock instanceof RobustSpinLock && this.#lock.owner === id;
   }
 
   /** Repairs, taking over the lock if it is not one that knows who has died. No other writer is there. */
@@ -220,11 +235,26 @@ export class TreeCore {
     if (this.concurrent) this.arena.rcu.readUnlock();
   }
 
+  /** Is there anything to ask before a write? */
+  get #checksLock(): boolean {
+    return this.assertWrite !== undefined || (this.arena.isDebug && this.#lock !== undefined);
+  }
+
   /** A write begins, with the lock held: look at nodes that other agents have made, and warn cursors. */
   writeBegin(): void {
+    if (this.#checksLock) this.#assertWriteLocked();
     this.arena.refresh();
     this.#newVersion();
     if (this.observed) this.#steps = [];
+  }
+
+  /** @throws MapleError `EPERM` unless the lock that keeps writers apart is held, as far as that can be told */
+  #assertWriteLocked(): void {
+    this.assertWrite?.();
+    const lock = this.#lock;
+    if (lock === undefined) return;
+    const isHeld = lock instanceof RobustSpinLock ? lock.owner === this.arena.agents?.self : lock.isLocked;
+    if (!isHeld) throw new MapleError("EPERM", "write: the tree's lock is not held; write in tree.locked()");
   }
 
   /** The write is over, or was refused. */
@@ -257,6 +287,11 @@ export class TreeCore {
     const event = writeEvent(this.#steps, entry, this.height);
     this.#steps = [];
     this.onWrite(event);
+  }
+
+  /** May nodes be overwritten? Not under readers, nor while somebody wants to hear of each new one. */
+  get inPlace(): boolean {
+    return !this.rcu && !this.observed;
   }
 
   /** Does anybody want to know the steps of a write? */

@@ -17,10 +17,16 @@ const LEAF: typeof L.NodeType.Leaf = L.NodeType.Leaf;
  * a child whose parent word does not name its old parent any more lives on.
  */
 export function killTree(core: TreeCore, handle: number): void {
+  if ((handle & TAG_MASK) === LEAF) return killNode(core, handle & NODE_MASK);
   const victims: number[] = [];
   collect(core, handle, victims);
   for (const node of victims) core.markDead(node);
   for (const node of victims) core.retire(node);
+}
+
+function killNode(core: TreeCore, node: number): void {
+  core.markDead(node);
+  core.retire(node);
 }
 
 function collect(core: TreeCore, handle: number, victims: number[]): void {
@@ -41,7 +47,7 @@ function collect(core: TreeCore, handle: number, victims: number[]): void {
  * that are new themselves do so since they were built.
  */
 export function adopt(core: TreeCore, handle: number): void {
-  if ((handle & TAG_MASK) === LEAF) return;
+  if ((handle & TAG_MASK) === LEAF || core.inPlace) return;
   const i32 = core.i32;
   const node = handle & NODE_MASK;
   const end = endOf(i32, node);

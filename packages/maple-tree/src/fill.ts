@@ -76,7 +76,7 @@ export function buildParts(core: TreeCore, items: Items, type: L.NodeType, min: 
   return parts;
 }
 
-/** Builds a node from items `from..to`. */
+/** Builds a node from items `from..to`, in place of the node `into` if that is not 0. */
 export function buildPart(
   core: TreeCore,
   items: Items,
@@ -84,8 +84,9 @@ export function buildPart(
   from: number,
   to: number,
   min: number,
+  into = 0,
 ): Part {
-  const handle = items.build(core, type, from, to);
+  const handle = items.build(core, type, from, to, into);
   return { handle, max: items.pivot[to]!, gap: gapBelow(core, handle, min) };
 }
 

@@ -7,7 +7,8 @@ import { slotOf } from "./walk.ts";
 const { META, NODE_MASK, PIVOTS_F64, ROOT, SLOTS, TAG_MASK } = L;
 const LEAF: typeof L.NodeType.Leaf = L.NodeType.Leaf;
 
-const LEVELS_MAX = 32;
+/** More levels than a tree can have. */
+export const LEVELS_MAX = 32;
 
 /** The nodes from the root (level 0) to a leaf, with the slot taken in each. For writers, under the lock. */
 export class Path {

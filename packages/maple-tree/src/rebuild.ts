@@ -19,7 +19,7 @@ import { MAX_INDEX } from "./geometry.ts";
 import * as L from "./layout.ts";
 import { editedLeaf } from "./leaf-store.ts";
 import { endOf } from "./path.ts";
-import { replaceTop } from "./replace.ts";
+import { replaceTop, spliceChildren } from "./replace.ts";
 import { leafSlotOf } from "./walk.ts";
 import { announce, type WriteState } from "./write-state.ts";
 
@@ -115,6 +115,7 @@ function rebuild(w: WriteState, heightBefore: number): void {
     }
     type = core.internalType;
     level--;
+    if (level >= 0 && splice(w, level, type, parts)) return;
     itemsAbove(w, level, parts);
     // The old root was not enough: a new one goes on top of it.
     if (level < 0) break;
@@ -129,6 +130,19 @@ function rebuild(w: WriteState, heightBefore: number): void {
   const newTop = items.build(core, type, 0, items.count - 1);
   const height = level < 0 ? heightBefore + 1 : heightBefore;
   replaceTop(core, left.node[at]! | typeAt(w, at), newTop, left.min[at]!, height);
+}
+
+/** Without RCU: makes the change in the node where both paths meet, if that leaves it neither too full nor too empty. */
+function splice(w: WriteState, level: number, type: L.NodeType, parts: readonly Part[]): boolean {
+  const { core, left, right } = w;
+  const node = left.node[level]!;
+  if (core.rcu || node !== right.node[level]) return false;
+  const at = left.slot[level]!;
+  const replaced = right.slot[level]! - at + 1;
+  const count = endOf(core.i32, node) + 1 + parts.length - replaced;
+  if (count <= core.minSlotsOf(type) || count > core.slotsOf(type)) return false;
+  spliceChildren(core, node, at, replaced, parts);
+  return true;
 }
 
 function coversAll(w: WriteState, level: number): boolean {

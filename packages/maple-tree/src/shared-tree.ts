@@ -393,6 +393,18 @@ export class SharedMapleTree {
     this.core.locked(() => this.core.setRcu(on));
   }
 
+  /**
+   * For a tree with an external lock: called at the beginning of every write of this instance, to throw if the
+   * lock is not held for writing; the write is then not done. Default none. Source: lockdep of MT_FLAGS_LOCK_EXTERN
+   */
+  get assertWrite(): (() => void) | undefined {
+    return this.core.assertWrite;
+  }
+
+  set assertWrite(hook: (() => void) | undefined) {
+    this.core.assertWrite = hook;
+  }
+
   /** Asked before a write of this instance takes nodes: `false` makes it fail with `ENOMEM`. Default none. */
   get onAllocate(): ((nodes: number) => boolean) | undefined {
     return this.core.onAllocate;

@@ -26,6 +26,7 @@ import { MAX_INDEX } from "./geometry.ts";
 import * as L from "./layout.ts";
 import { exactFit, nodeStore, rewriteInPlace } from "./leaf-store.ts";
 import { endOf } from "./path.ts";
+import { quickStore } from "./quick-store.ts";
 import { locateSpan, rebalance, spanningStore, topUpLastLeaf } from "./rebuild.ts";
 import { newRoot, rootNodes, storeRoot } from "./root-store.ts";
 import { splitStore } from "./split.ts";
@@ -44,6 +45,7 @@ const LEAF: typeof L.NodeType.Leaf = L.NodeType.Leaf;
  */
 export function write(w: WriteState, first: number, last: number, entry: number, bulk = false): number {
   const core = w.core;
+  if (entry !== 0 && quickStore(w, first, last, entry)) return w.old;
   w.first = w.requestedFirst = first;
   w.last = w.requestedLast = last;
   w.entry = entry;
