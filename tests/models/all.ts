@@ -1,7 +1,9 @@
 // Every model of our own code, in the order of the packages.
 import { pairs as arena } from "./arena.model.ts";
+import { pairs as conditions } from "./conditions.model.ts";
 import { pairs as data } from "./data.model.ts";
 import { pairs as events } from "./events.model.ts";
+import { pairs as gracePeriods } from "./grace-periods.model.ts";
 import { pairs as locks } from "./locks.model.ts";
 import { pairs as maple } from "./maple.model.ts";
 import { pairs as queued } from "./queued-locks.model.ts";
@@ -16,8 +18,10 @@ export const PAIRS: readonly ModelPair[] = [
   ...rwsem,
   ...robust,
   ...events,
+  ...conditions,
   ...data,
   ...rcu,
+  ...gracePeriods,
   ...arena,
   ...maple,
 ];

@@ -1,6 +1,5 @@
 // Robust locks: the owner, or a waiter, dies at any operation; the others get the lock and are told.
 import type { Model } from "@faultline/interleave";
-import { RobustRwSem } from "@faultline/sync";
 import { type Agents, RobustMutex, RobustSemaphore, RobustSpinLock } from "@faultline/sync/robust";
 import { agentId, agentsOf, fate, MORTAL_WORDS, mortal } from "./mortal.ts";
 import { type ModelPair, zeroed } from "./support.ts";
@@ -27,18 +26,6 @@ const NEVER = { recheckMs: Number.POSITIVE_INFINITY } as const;
 
 const spinLock: Make = (words, agents, repair) => new RobustSpinLock(words, 0, { agents, repair, ...NEVER });
 const mutex: Make = (words, agents, repair) => new RobustMutex(words, 0, { agents, repair, ...NEVER });
-
-/** An RwSem as its writers see it. */
-const writeLock: Make = (words, agents, repair) => {
-  const sem = new RobustRwSem(words, 0, { agents, repair, ...NEVER });
-  return {
-    lock: () => sem.downWrite(),
-    unlock: () => sem.upWrite(),
-    tryLock: () => sem.tryDownWrite(),
-    agentDied: (id) => sem.agentDied(id),
-    validate: () => sem.validate(),
-  };
-};
 
 /** What is repaired: the first half is undone. */
 function undo(words: Int32Array): void {
@@ -145,7 +132,6 @@ function lockPair(name: string, make: Make, bound: number | undefined): ModelPai
 export const pairs: readonly ModelPair[] = [
   lockPair("RobustSpinLock", spinLock, undefined),
   lockPair("RobustMutex", mutex, 1),
-  lockPair("RobustRwSem", writeLock, 1),
   {
     name: "RobustSemaphore: the permit of the dead comes back",
     sound: permits(),
