@@ -10,12 +10,14 @@ import { pairs as queued } from "./queued-locks.model.ts";
 import { pairs as rcu } from "./rcu.model.ts";
 import { pairs as robust } from "./robust.model.ts";
 import { pairs as rwsem } from "./rwsem.model.ts";
+import { pairs as policies } from "./rwsem-policies.model.ts";
 import type { ModelPair } from "./support.ts";
 
 export const PAIRS: readonly ModelPair[] = [
   ...locks,
   ...queued,
   ...rwsem,
+  ...policies,
   ...robust,
   ...events,
   ...conditions,

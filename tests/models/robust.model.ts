@@ -1,7 +1,9 @@
 // Robust locks: the owner, or a waiter, dies at any operation; the others get the lock and are told.
 import type { Model } from "@faultline/interleave";
+import { RobustRwSem } from "@faultline/sync";
 import { type Agents, RobustMutex, RobustSemaphore, RobustSpinLock } from "@faultline/sync/robust";
 import { agentId, agentsOf, fate, MORTAL_WORDS, mortal } from "./mortal.ts";
+import { inOwnMemory } from "./own-memory.ts";
 import { type ModelPair, zeroed } from "./support.ts";
 
 /** Two words that are equal unless somebody is about to change both. */
@@ -26,6 +28,18 @@ const NEVER = { recheckMs: Number.POSITIVE_INFINITY } as const;
 
 const spinLock: Make = (words, agents, repair) => new RobustSpinLock(words, 0, { agents, repair, ...NEVER });
 const mutex: Make = (words, agents, repair) => new RobustMutex(words, 0, { agents, repair, ...NEVER });
+
+/** An RwSem as its writers see it. */
+const writeLock: Make = (words, agents, repair) => {
+  const sem = new RobustRwSem(words, 0, { agents, repair, ...NEVER });
+  return {
+    lock: () => sem.downWrite(),
+    unlock: () => sem.upWrite(),
+    tryLock: () => sem.tryDownWrite(),
+    agentDied: (id) => sem.agentDied(id),
+    validate: () => sem.validate(),
+  };
+};
 
 /** What is repaired: the first half is undone. */
 function undo(words: Int32Array): void {
@@ -56,8 +70,8 @@ function survivors(
 ): Model<Int32Array> {
   const open = (words: Int32Array, agents: Agents): Robust =>
     make(words, agents, repairs ? () => undo(words) : () => {});
-  const survivor = (thread: number) => (words: Int32Array) =>
-    change(words, open(words, agentsOf(words, MORTAL, agentId(thread))));
+  const survivor = (thread: number) => (given: Int32Array) =>
+    inOwnMemory(given, (words) => change(words, open(words, agentsOf(words, MORTAL, agentId(thread)))));
   return {
     setup: () => zeroed(WORDS),
     threads: [
@@ -112,6 +126,43 @@ function permits({ tells = true }: Mistakes = {}): Model<Int32Array> {
   };
 }
 
+/** A reader that may die, and a writer that needs it gone. */
+function deadReader({ tells = true }: Mistakes = {}): Model<Int32Array> {
+  const open = (words: Int32Array, agents: Agents): RobustRwSem =>
+    new RobustRwSem(words, 0, { agents, repair: () => {}, ...NEVER });
+  return {
+    setup: () => zeroed(WORDS),
+    threads: [
+      mortal(
+        MORTAL,
+        (words, agents) => {
+          const sem = open(words, agents);
+          sem.downRead();
+          if (Atomics.load(words, LEFT) !== Atomics.load(words, RIGHT))
+            throw new Error("half a write is seen");
+          sem.upRead();
+        },
+        (words, agents, dead) => tells && open(words, agents).agentDied(dead),
+      ),
+      fate(MORTAL),
+      (given) =>
+        inOwnMemory(given, (words) => {
+          const sem = open(words, agentsOf(words, MORTAL, agentId(2)));
+          sem.downWrite();
+          Atomics.store(words, LEFT, 1);
+          Atomics.store(words, RIGHT, 1);
+          sem.upWrite();
+        }),
+    ],
+    after: (words) => {
+      const sem = open(words, agentsOf(words, MORTAL, agentId(8)));
+      if (!sem.tryDownWrite()) throw new Error("nobody has it, and nobody gets it");
+      sem.upWrite();
+      sem.validate();
+    },
+  };
+}
+
 function lockPair(name: string, make: Make, bound: number | undefined): ModelPair {
   return {
     name: `${name}: the next owner is told of a death, and nobody hangs`,
@@ -132,6 +183,14 @@ function lockPair(name: string, make: Make, bound: number | undefined): ModelPai
 export const pairs: readonly ModelPair[] = [
   lockPair("RobustSpinLock", spinLock, undefined),
   lockPair("RobustMutex", mutex, 1),
+  lockPair("RobustRwSem", writeLock, 1),
+  {
+    name: "RobustRwSem: a reader that dies stops no writer",
+    sound: deadReader(),
+    broken: deadReader({ tells: false }),
+    finds: /nobody wakes|spun on/,
+    limits: { bound: 1 },
+  },
   {
     name: "RobustSemaphore: the permit of the dead comes back",
     sound: permits(),
