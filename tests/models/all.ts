@@ -4,7 +4,16 @@ import { pairs as data } from "./data.model.ts";
 import { pairs as events } from "./events.model.ts";
 import { pairs as locks } from "./locks.model.ts";
 import { pairs as rcu } from "./rcu.model.ts";
+import { pairs as robust } from "./robust.model.ts";
 import { pairs as rwsem } from "./rwsem.model.ts";
 import type { ModelPair } from "./support.ts";
 
-export const PAIRS: readonly ModelPair[] = [...locks, ...rwsem, ...events, ...data, ...rcu, ...arena];
+export const PAIRS: readonly ModelPair[] = [
+  ...locks,
+  ...rwsem,
+  ...robust,
+  ...events,
+  ...data,
+  ...rcu,
+  ...arena,
+];
