@@ -25,7 +25,7 @@ const WORDS = 85;
 interface Lock {
   /** Guards nothing that could be half changed, so nobody is told. */
   readonly isSilent?: boolean;
-  lock(): boolean;
+  lock(options?: { readonly timeoutMs?: number }): boolean;
   unlock(): void;
   agentDied(id: number): boolean;
   validate(): void;
@@ -159,6 +159,26 @@ function counting(make: Make, threads: number): Model<Int32Array> {
   };
 }
 
+/** The first may give up at any moment; whether it does or not, the others are not left asleep. */
+function givingUp(make: Make, patient: number): Model<Int32Array> {
+  const { setup, threads } = counting(make, patient);
+  const impatient = (words: Int32Array): boolean => {
+    const lock = make(words, REAPER, true);
+    if (!lock.lock({ timeoutMs: 5 })) return false;
+    increment(words, COUNT);
+    lock.unlock();
+    return true;
+  };
+  return {
+    setup,
+    threads: [impatient, ...threads],
+    after: (words, results) => {
+      make(words, SURVIVOR, true).validate();
+      expectWord(words, COUNT, results[0] === true ? patient + 1 : patient, "the count");
+    },
+  };
+}
+
 const spinLock: Make = (words, self, hears) => new RobustSpinLock(words, 0, optionsOf(words, self, hears));
 const mutex: Make = (words, self, hears) => new RobustMutex(words, 0, optionsOf(words, self, hears));
 const strict: Make = (words, self, hears) =>
@@ -167,7 +187,7 @@ const semaphore: Make = (words, self, hears) => {
   const lock = new RobustSemaphore(words, 0, { ...optionsOf(words, self, hears), permits: 1 });
   return {
     isSilent: true,
-    lock: () => lock.down(),
+    lock: (options) => lock.down(options),
     unlock: () => lock.up(),
     agentDied: (id) => lock.agentDied(id),
     validate: () => lock.validate(),
@@ -196,8 +216,8 @@ class LooksAtNobody extends RobustMutex {
 
 /** Looks, and then takes. */
 class LooksThenTakes extends RobustSpinLock {
-  override lock(): boolean {
-    if (this.isLocked) return super.lock();
+  override lock(options?: { readonly timeoutMs?: number }): boolean {
+    if (this.isLocked) return super.lock(options);
     Atomics.or(this.words, this.state, this.self());
     return true;
   }
@@ -218,6 +238,14 @@ function deaf(make: Make): Make {
   return (words, self, hears) => {
     return { ...make(words, self, hears), agentDied: () => true };
   };
+}
+
+/** Gives the permit back in the word, and wakes nobody. */
+function forgetful(make: Make): Make {
+  return (words, self, hears) => ({
+    ...make(words, self, hears),
+    unlock: () => void Atomics.store(words, 64, 0),
+  });
 }
 
 export const pairs: readonly ModelPair[] = [
@@ -245,6 +273,20 @@ export const pairs: readonly ModelPair[] = [
     name: "RobustMutex excludes three",
     sound: counting(mutex, 3),
     broken: counting(making(LooksAtNobody), 3),
+    finds: /nobody wakes/,
+    limits: { bound: 2 },
+  },
+  {
+    name: "RobustMutex, with a thread that gives up",
+    sound: givingUp(mutex, 2),
+    broken: givingUp(making(LooksAtNobody), 2),
+    finds: /nobody wakes/,
+    limits: { bound: 2 },
+  },
+  {
+    name: "RobustSemaphore, with a thread that gives up",
+    sound: givingUp(semaphore, 2),
+    broken: givingUp(forgetful(semaphore), 2),
     finds: /nobody wakes/,
     limits: { bound: 2 },
   },
