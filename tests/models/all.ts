@@ -2,6 +2,7 @@
 import { pairs as arena } from "./arena.model.ts";
 import { pairs as conditions } from "./conditions.model.ts";
 import { pairs as data } from "./data.model.ts";
+import { pairs as deaths } from "./deaths.model.ts";
 import { pairs as events } from "./events.model.ts";
 import { pairs as gracePeriods } from "./grace-periods.model.ts";
 import { pairs as locks } from "./locks.model.ts";
@@ -19,6 +20,7 @@ export const PAIRS: readonly ModelPair[] = [
   ...rwsem,
   ...policies,
   ...robust,
+  ...deaths,
   ...events,
   ...conditions,
   ...data,

@@ -61,6 +61,29 @@ function exclusive(lock: Exclusive): SweptLock {
   };
 }
 
+/** The same, but who takes it looks by itself whether the owner died. */
+function byHand(lock: RobustMutex, repair: () => void): SweptLock {
+  const adopt = (isTaken: boolean): boolean => {
+    if (!isTaken || !lock.ownerDied) return isTaken;
+    try {
+      repair();
+    } catch {
+      lock.unlock();
+      lock.tryLock(); // throws: given back unrepaired, it is unusable
+      throw new Error(`${lock} can be taken after it was given back unrepaired`);
+    }
+    lock.markConsistent();
+    return true;
+  };
+  const write: Side = {
+    lock: (options) => adopt(lock.lock(options)),
+    tryLock: () => adopt(lock.tryLock()),
+    lockAsync: async (options) => adopt(await lock.lockAsync(options)),
+    unlock: () => lock.unlock(),
+  };
+  return { ...exclusive(lock), write };
+}
+
 function seqLock(lock: SeqLock): SweptLock {
   const write: Side = {
     lock: (options) => lock.writeLock(options),
@@ -106,6 +129,11 @@ export const KINDS: readonly Kind[] = [
     name: "RobustMutex in strict order",
     attach: (words, word, options) =>
       exclusive(new RobustMutex(words, word, { ...options, handoffAfter: 0 })),
+  },
+  {
+    name: "RobustMutex repaired by hand",
+    attach: (words, word, { agents, repair }) =>
+      byHand(new RobustMutex(words, word, { agents, repair: "manual" }), repair),
   },
   { name: "SeqLock", attach: (words, word, options) => seqLock(new SeqLock(words, word, options)) },
   {
