@@ -29,18 +29,28 @@ export {
   type StallOptions,
 } from "./rcu.ts";
 export { RefCount, type RefCountFault, type RefCountLock, type RefCountOptions } from "./refcount.ts";
-export { RobustGuard } from "./robust/guard.ts";
-export type { Agents, Recoverable, Repair, RobustOptions } from "./robust/recovery.ts";
-export { RobustSpinLock } from "./robust/spin-lock.ts";
+export {
+  type Agents,
+  type Recoverable,
+  type Repair,
+  RobustGuard,
+  RobustMutex,
+  type RobustMutexOptions,
+  type RobustOptions,
+  RobustRwSem,
+  type RobustRwSemOptions,
+  RobustSemaphore,
+  type RobustSemaphoreOptions,
+  RobustSpinLock,
+} from "./robust.ts";
 export type { RwSemOwner } from "./rwsem/owner.ts";
 export type { RwSemOptions, RwSemPolicy } from "./rwsem/policy.ts";
-export { RobustRwSem, type RobustRwSemOptions } from "./rwsem/robust.ts";
 export { SharedLock } from "./rwsem/shared-lock.ts";
 export { RwSem, WriteGuard } from "./rwsem.ts";
 export { Semaphore } from "./semaphore.ts";
 export { SeqCount } from "./seqcount.ts";
 export { SeqLatch } from "./seqlatch.ts";
-export { SeqLock } from "./seqlock.ts";
+export { type RobustSeqLockOptions, SeqLock } from "./seqlock.ts";
 export {
   McsLock,
   QSpinLock,

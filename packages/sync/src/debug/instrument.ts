@@ -17,6 +17,10 @@
  */
 import { Mutex } from "../mutex.ts";
 import { RcuDomain } from "../rcu.ts";
+import { RobustMutex } from "../robust/mutex.ts";
+import { RobustSpinLock } from "../robust/spin-lock.ts";
+import { RobustRwSem } from "../rwsem/robust.ts";
+import { SlotQueue } from "../rwsem/slot-queue.ts";
 import { RwSem } from "../rwsem.ts";
 import { SpinLock } from "../spinlock.ts";
 import { WaitQueue } from "../wait-queue.ts";
@@ -55,6 +59,8 @@ const EXCLUSIVE = {
 const FAMILIES: readonly Family[] = [
   { kind: "SpinLock", prototype: SpinLock.prototype, maySleep: false, ...EXCLUSIVE },
   { kind: "Mutex", prototype: Mutex.prototype, maySleep: true, ...EXCLUSIVE },
+  { kind: "RobustSpinLock", prototype: RobustSpinLock.prototype, maySleep: false, ...EXCLUSIVE },
+  { kind: "RobustMutex", prototype: RobustMutex.prototype, maySleep: true, ...EXCLUSIVE },
   {
     kind: "RwSem",
     prototype: RwSem.prototype,
@@ -68,6 +74,26 @@ const FAMILIES: readonly Family[] = [
   {
     kind: "RwSem",
     prototype: RwSem.prototype,
+    mode: "write",
+    maySleep: true,
+    take: "downWrite",
+    tryTake: "tryDownWrite",
+    takeAsync: "downWriteAsync",
+    release: "upWrite",
+  },
+  {
+    kind: "RobustRwSem",
+    prototype: RobustRwSem.prototype,
+    mode: "read",
+    maySleep: true,
+    take: "downRead",
+    tryTake: "tryDownRead",
+    takeAsync: "downReadAsync",
+    release: "upRead",
+  },
+  {
+    kind: "RobustRwSem",
+    prototype: RobustRwSem.prototype,
     mode: "write",
     maySleep: true,
     take: "downWrite",
@@ -91,7 +117,8 @@ export class Instrumentation {
     this.#order = order;
     this.#stat = stat;
     for (const family of FAMILIES) this.#instrument(family);
-    this.#instrumentDowngrade();
+    this.#instrumentDowngrade(RwSem.prototype, "RwSem");
+    this.#instrumentDowngrade(RobustRwSem.prototype, "RobustRwSem");
     this.#instrumentQueue();
     this.#instrumentRcu();
   }
@@ -203,12 +230,12 @@ export class Instrumentation {
     this.#stat.acquired(wanted.place.className, wanted.mode, waitedMs);
   }
 
-  #instrumentDowngrade(): void {
+  #instrumentDowngrade(prototype: object, kind: string): void {
     const self = this;
-    this.#replace<Release>(RwSem.prototype, "downgradeWrite", (downgrade) => {
+    this.#replace<Release>(prototype, "downgradeWrite", (downgrade) => {
       return function () {
-        const place = placeOf(this, "RwSem");
-        const what = "RwSem.downgradeWrite";
+        const place = placeOf(this, kind);
+        const what = `${kind}.downgradeWrite`;
         const site = new Site();
         const held = self.#order.beforeRelease({ place, mode: "write", maySleep: false, what, site });
         self.#inside(() => downgrade.call(this));
@@ -223,18 +250,20 @@ export class Instrumentation {
 
   #instrumentQueue(): void {
     const self = this;
-    for (const name of ["lock", "unlock"]) {
-      this.#replace<(this: WaitQueue) => void>(WaitQueue.prototype, name, (original) => {
-        return function () {
-          self.#inside(() => original.call(this));
-        };
-      });
+    for (const { prototype } of [WaitQueue, SlotQueue]) {
+      for (const name of ["lock", "unlock"]) {
+        this.#replace<(this: object) => void>(prototype, name, (original) => {
+          return function () {
+            self.#inside(() => original.call(this));
+          };
+        });
+      }
     }
     this.#replace<(this: WaitQueue) => SlowPath>(WaitQueue.prototype, "waitForSlot", (original) => {
       return function* () {
         const hasRoom = yield* original.call(this);
         self.#skipsTry = hasRoom;
-        // A reader does not try; what it did not use up is gone before any other code of this thread runs.
+        // A semaphore of readers and writers does not try; what it did not use up is gone before any other code of this thread runs.
         if (hasRoom)
           void Promise.resolve().then(() => {
             self.#skipsTry = false;

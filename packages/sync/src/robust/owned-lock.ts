@@ -21,6 +21,7 @@ import type { AsyncWaitOptions, WaitOptions } from "../words.ts";
 import { RobustGuard } from "./guard.ts";
 import {
   type Agents,
+  checkRecheck,
   OWNER_DIED,
   OWNER_MASK,
   type Recoverable,
@@ -36,9 +37,10 @@ export abstract class OwnedLock extends ExclusiveLock implements Recoverable {
   /** The word with the owner. */
   protected readonly state: number;
   protected readonly agents: Agents;
+  protected readonly recheckMs: number;
   readonly #repair: Repair;
 
-  constructor(words: Int32Array, state: number, { agents, repair }: RobustOptions) {
+  constructor(words: Int32Array, state: number, { agents, repair, recheckMs }: RobustOptions) {
     super();
     if (typeof agents?.isAlive !== "function") throw new TypeError("robust lock: agents must be a registry");
     if (typeof repair !== "function" && repair !== "manual") {
@@ -47,6 +49,7 @@ export abstract class OwnedLock extends ExclusiveLock implements Recoverable {
     this.words = words;
     this.state = state;
     this.agents = agents;
+    this.recheckMs = checkRecheck("robust lock", recheckMs);
     this.#repair = repair;
   }
 
@@ -105,6 +108,16 @@ export abstract class OwnedLock extends ExclusiveLock implements Recoverable {
     const wasHeld = this.#disown(id);
     this.wakeAll();
     return wasHeld || hadWaiters;
+  }
+
+  /**
+   * Throws if this agent does not hold it.
+   *
+   * @param what - names the caller in the message
+   * @throws SyncError `EPERM`
+   */
+  assertHeld(what: string = "assertHeld"): void {
+    this.assertOwner(what, this.load());
   }
 
   override acquire(options?: WaitOptions): RobustGuard {

@@ -58,10 +58,21 @@ export interface RobustOptions {
   readonly agents: Agents;
   /** See {@link Repair}. */
   readonly repair: Repair;
+  /**
+   * How long this thread sleeps, in ms, before it looks whether who it waits for still lives; default 100. With
+   * `Infinity` it relies on `registry.protect` in the thread that reports deaths.
+   */
+  readonly recheckMs?: number;
 }
 
-/** How long a waiter sleeps before it looks whether who it waits for still lives. */
+/** Default of {@link RobustOptions.recheckMs}. */
 export const RECHECK_MS = 100;
+
+/** The option, checked. */
+export function checkRecheck(what: string, recheckMs: number = RECHECK_MS): number {
+  if (recheckMs > 0) return recheckMs;
+  throw new RangeError(`${what}: recheckMs must be a number > 0, got ${recheckMs}`);
+}
 
 /** Layout of a word that names an owner: that of a robust futex. */
 export const OWNER_MASK = 0x3fffffff;

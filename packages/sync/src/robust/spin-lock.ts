@@ -16,7 +16,7 @@ import type { HowToWait } from "../exclusive-lock.ts";
 import type { SlowPath } from "../waiting.ts";
 import { checkWords, deadlineOf, FOREVER, pause, type WaitOptions } from "../words.ts";
 import { OwnedLock } from "./owned-lock.ts";
-import { OWNER_DIED, OWNER_MASK, RECHECK_MS, type RobustOptions, UNUSABLE, WAITERS } from "./recovery.ts";
+import { OWNER_DIED, OWNER_MASK, type RobustOptions, UNUSABLE, WAITERS } from "./recovery.ts";
 
 /**
  * The robust form of `SpinLock` and `TestAndSetLock`: one word, not fair, never burns a core for long.
@@ -104,7 +104,7 @@ export class RobustSpinLock extends OwnedLock {
       if ((state & OWNER_MASK) <= UNUSABLE) continue;
       if ((state & WAITERS) === 0 && !this.replace(state, state | WAITERS)) continue;
       const expected = state | WAITERS;
-      if (!(yield { word: this.state, expected, recheckMs: RECHECK_MS })) return false;
+      if (!(yield { word: this.state, expected, recheckMs: this.recheckMs })) return false;
     }
     return true;
   }
