@@ -8,6 +8,7 @@ import {
   type Agents,
   type Recoverable,
   RobustMutex,
+  RobustRwSem,
   RobustSemaphore,
   RobustSpinLock,
   SeqLock,
@@ -61,29 +62,6 @@ function exclusive(lock: Exclusive): SweptLock {
   };
 }
 
-/** The same, but who takes it looks by itself whether the owner died. */
-function byHand(lock: RobustMutex, repair: () => void): SweptLock {
-  const adopt = (isTaken: boolean): boolean => {
-    if (!isTaken || !lock.ownerDied) return isTaken;
-    try {
-      repair();
-    } catch {
-      lock.unlock();
-      lock.tryLock(); // throws: given back unrepaired, it is unusable
-      throw new Error(`${lock} can be taken after it was given back unrepaired`);
-    }
-    lock.markConsistent();
-    return true;
-  };
-  const write: Side = {
-    lock: (options) => adopt(lock.lock(options)),
-    tryLock: () => adopt(lock.tryLock()),
-    lockAsync: async (options) => adopt(await lock.lockAsync(options)),
-    unlock: () => lock.unlock(),
-  };
-  return { ...exclusive(lock), write };
-}
-
 function seqLock(lock: SeqLock): SweptLock {
   const write: Side = {
     lock: (options) => lock.writeLock(options),
@@ -94,6 +72,28 @@ function seqLock(lock: SeqLock): SweptLock {
   return {
     write,
     peek: (fn) => lock.read(fn),
+    agentDied: (id) => lock.agentDied(id),
+    validate: () => lock.validate(),
+    toString: () => lock.toString(),
+  };
+}
+
+function shared(lock: RobustRwSem): SweptLock {
+  const write: Side = {
+    lock: (options) => lock.downWrite(options),
+    tryLock: () => lock.tryDownWrite(),
+    lockAsync: (options) => lock.downWriteAsync(options),
+    unlock: () => lock.upWrite(),
+  };
+  const read: Side = {
+    lock: (options) => lock.downRead(options),
+    tryLock: () => lock.tryDownRead(),
+    lockAsync: (options) => lock.downReadAsync(options),
+    unlock: () => lock.upRead(),
+  };
+  return {
+    write,
+    read,
     agentDied: (id) => lock.agentDied(id),
     validate: () => lock.validate(),
     toString: () => lock.toString(),
@@ -131,9 +131,13 @@ export const KINDS: readonly Kind[] = [
       exclusive(new RobustMutex(words, word, { ...options, handoffAfter: 0 })),
   },
   {
-    name: "RobustMutex repaired by hand",
-    attach: (words, word, { agents, repair }) =>
-      byHand(new RobustMutex(words, word, { agents, repair: "manual" }), repair),
+    name: "RobustRwSem",
+    attach: (words, word, options) => shared(new RobustRwSem(words, word, options)),
+  },
+  {
+    name: "RobustRwSem in order of arrival",
+    attach: (words, word, options) =>
+      shared(new RobustRwSem(words, word, { ...options, policy: "fair-fifo" })),
   },
   { name: "SeqLock", attach: (words, word, options) => seqLock(new SeqLock(words, word, options)) },
   {

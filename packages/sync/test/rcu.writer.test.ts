@@ -75,7 +75,9 @@ describe("RcuDomain's writers", () => {
     reader.readLock();
     const patient = new RcuDomain(anotherAgent(words), 0, { onStall, stallMs: 2 });
     patient.synchronize();
-    expect(stalls.map((stall) => stall.agents)).toEqual(Array(3).fill([{ id: 2048, slot: 0 }]));
+    expect(stalls.map((stall) => stall.agents)).toEqual(
+      Array(3).fill([{ id: 2048, slot: 0, name: undefined }]),
+    );
     for (const [index, dueMs] of [2, 6, 18].entries()) {
       expect(stalls[index].since).toBeGreaterThanOrEqual(dueMs);
     }
@@ -90,7 +92,7 @@ describe("RcuDomain's writers", () => {
       anonymous.readUnlock();
     };
     await new RcuDomain(anotherAgent(words), 0, { onStall, stallMs: 1 }).synchronizeAsync();
-    expect(agents).toEqual([{ id: 0, slot: 0 }]);
+    expect(agents).toEqual([{ id: 0, slot: 0, name: undefined }]);
   });
 
   it("stop waiting for a dead agent, whose slot is free for others", () => {

@@ -134,12 +134,6 @@ export function claimSlot(what: string, words: Int32Array, base: number, id: num
   );
 }
 
-/** Gives a slot back. The agent is outside every read section. */
-export function releaseSlot(words: Int32Array, slot: number): void {
-  endReading(words, slot);
-  Atomics.store(words, slot + CLAIMED, 0);
-}
-
 /** Makes the slot of an RcuDomain idle and online. */
 export function endReading(words: Int32Array, slot: number): void {
   words[slot + DEPTH] = 0; // plain: the next owner sees it through its compareExchange of CLAIMED

@@ -12,6 +12,7 @@
  *   16 + 16 i + 1    CLAIMED      0 free | 1 taken by an agent without id | > 1 id of the agent that owns it |
  *                                 < 0: its owner is dead, agent -CLAIMED is giving the slot back
  *   16 + 16 i + 2    DEPTH        nesting of its read sections (mb); -1 offline. Only its owner touches it
+ *   16 + 16 i + 8 … 15            NAME of the agent, for stall reports (agent-name.ts)
  *
  * In flavour qsbr an agent counts as reading from its first section after a quiescent state to the next
  * quiescent state, and the nesting of its sections is in its own memory (qsbr.ts).
@@ -32,6 +33,8 @@ export const SLOT_WORDS = 16;
 export const STATE = 0;
 export const CLAIMED = 1;
 export const DEPTH = 2;
+export const NAME = 8;
+export const NAME_WORDS = 8;
 
 /** STATE of an agent outside every read section. */
 export const IDLE = 0;
