@@ -7,6 +7,7 @@
  * ended: that may be at any time later, since others may run in between.
  */
 import type { Agents } from "@faultline/sync/robust";
+import { inOwnMemory, throughAtomics } from "./own-memory.ts";
 
 /** Words that a model with a mortal thread needs. */
 export const MORTAL_WORDS = 2;
@@ -35,38 +36,29 @@ export function mortal(
   live: (words: Int32Array, agents: Agents) => unknown,
   bury: (words: Int32Array, agents: Agents, dead: number) => void,
 ): (words: Int32Array) => unknown {
-  return (words) => {
-    try {
-      return untilDeath(words, at, () => live(words, agentsOf(words, at, agentId(0))));
-    } catch (error) {
-      if (!(error instanceof Death)) throw error;
-    }
-    Atomics.store(words, at + DEAD, 1);
-    bury(words, agentsOf(words, at, REAPER), agentId(0));
-    return "died";
-  };
+  return (given) =>
+    inOwnMemory(given, (words) => {
+      try {
+        return untilDeath(words, at, () => live(words, agentsOf(words, at, agentId(0))));
+      } catch (error) {
+        if (!(error instanceof Death)) throw error;
+      }
+      Atomics.store(words, at + DEAD, 1);
+      bury(words, agentsOf(words, at, REAPER), agentId(0));
+      return "died";
+    });
 }
-
-const OPERATIONS = "load store add sub and or xor exchange compareExchange wait notify".split(
-  " ",
-) as (keyof typeof Atomics)[];
 
 /** Runs `fn` with a look at the thread's fate before each operation. Its `finally` blocks do nothing once it is dead. */
 function untilDeath<T>(words: Int32Array, at: number, fn: () => T): T {
-  const real = { ...Atomics };
-  const methods = Atomics as unknown as Record<string, (...given: unknown[]) => unknown>;
+  const { load } = Atomics;
   let isDead = false;
-  for (const name of OPERATIONS) {
-    const operation = (real as typeof methods)[name]!;
-    methods[name] = (...given) => {
-      isDead ||= real.load(words, at + FATE) === 1;
-      if (isDead) throw new Death();
-      return operation(...given);
-    };
-  }
-  try {
-    return fn();
-  } finally {
-    Object.assign(methods, real);
-  }
+  const look = (): void => {
+    isDead ||= load(words, at + FATE) === 1;
+    if (isDead) throw new Death();
+  };
+  return throughAtomics((operation, given) => {
+    look();
+    return operation(...given);
+  }, fn);
 }

@@ -8,14 +8,16 @@ import type { Action, Choice, Op } from "./op.ts";
 import type { HappensBefore } from "./races.ts";
 import { firstDue, isAlive, type Thread } from "./thread.ts";
 
+const NOBODY: readonly Thread[] = [];
+
 /** What is chosen from, in one execution. */
 export class Choices {
   /** Timeouts that fired so far. */
   timeouts = 0;
   /** Threads that died so far. */
   kills = 0;
-  /** Called for a sleeper whose timeout was not offered, because others have used up the limit. */
-  onDenied: ((thread: Thread) => void) | undefined;
+  /** Sleepers whose timeout is not offered now, because others have used up the limit. */
+  denied: readonly Thread[] = NOBODY;
   readonly #options: ExecutionOptions;
   readonly #memory: Memory;
   readonly #order: HappensBefore;
@@ -28,6 +30,7 @@ export class Choices {
 
   /** By thread; empty for those that cannot go on. */
   of(threads: readonly Thread[]): readonly (readonly Choice[])[] {
+    this.denied = NOBODY;
     const able = threads.map((thread) => this.#actions(thread));
     if (able.some((list) => list.some(isProgress))) return able;
     return threads.map((thread, i) => [...this.#lastResort(thread), ...able[i]!]);
@@ -63,7 +66,7 @@ export class Choices {
 
   #timeOut(thread: Thread, list: Choice[]): void {
     if (this.mayTimeOut) list.push({ thread: thread.index, action: "timeout" });
-    else this.onDenied?.(thread);
+    else this.denied = [...this.denied, thread];
   }
 
   /** What a racing read may return besides the value in memory. */

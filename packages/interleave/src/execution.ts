@@ -11,13 +11,15 @@ import { Choices, isProgress } from "./choices.ts";
 import { type Ending, endless, stuck } from "./ending.ts";
 import { NondeterminismError, Suspend } from "./errors.ts";
 import { Fairness } from "./fairness.ts";
-import { type Host, setHost } from "./instrument.ts";
+import { type Host, NOT_DONE, setHost } from "./host.ts";
 import { Memory } from "./memory.ts";
 import type { Model } from "./model.ts";
 import {
   type Choice,
   describeOp,
+  type ElementName,
   type Op,
+  type OpKind,
   promisedBy,
   type Step,
   type StepKind,
@@ -76,7 +78,7 @@ export class Execution implements Host {
   readonly #fairness: Fairness | undefined;
   readonly #patience: Patience | undefined;
   readonly #waiters: WaitLists = new WaitLists();
-  readonly #private: WeakSet<ArrayBufferLike> = new WeakSet();
+  #private: Set<ArrayBufferLike> | undefined;
   #shared: unknown;
   #current: Thread | undefined;
   #phase: "setup" | "starting" | "running" | "after" = "setup";
@@ -98,9 +100,6 @@ export class Execution implements Host {
     if (options.starvation !== undefined) this.#patience = new Patience(count, options.starvation);
     for (const thread of this.threads) thread.site = options.sites?.of(thread.index, thread.log);
     if (options.stale) this.#guesses = new Guesses(options.promises, this.#order);
-    if (scheduler.denied !== undefined) {
-      this.#choices.onDenied = (thread) => scheduler.denied!(this, thread);
-    }
   }
 
   /** Runs to the end, starting after `prefix`, whose last point was `point`. Yields to have microtasks drained. */
@@ -160,6 +159,7 @@ export class Execution implements Host {
       return undefined;
     }
     const all = this.#choices.of(this.threads);
+    for (const thread of this.#choices.denied) this.#scheduler.denied?.(this, thread);
     const able = this.#fairness === undefined ? all : this.#fairness.restrict(all);
     this.able = able;
     if (!able.some((list) => list.some(isProgress))) {
@@ -340,9 +340,6 @@ export class Execution implements Host {
   access(op: Op): unknown {
     const thread = this.#current;
     if (thread === undefined) return this.#outside(op);
-    if (thread.suspended) throw SUSPEND;
-    const logged = thread.log[thread.position];
-    if (logged !== undefined) return this.#replay(thread, logged, op);
     if (thread.status === "done") this.refuse("going on after the end");
     const chosen = this.#chosen;
     if (chosen !== undefined) {
@@ -367,14 +364,38 @@ export class Execution implements Host {
     return op.kind === "wait" ? value : { async: false, value };
   }
 
-  #replay(thread: Thread, logged: Logged, op: Op): unknown {
-    if (logged.sleep >= 0 || !sameOp(logged.op, op)) {
-      const first = logged.sleep >= 0 ? "slept" : `did ${describeOp(logged.op)}`;
-      this.#leave(thread, undefined, `${first} at first, then does ${describeOp(op)}`);
+  repeat(
+    kind: OpKind,
+    type: ElementName,
+    buffer: number,
+    offset: number,
+    value: Value,
+    replacement: Value,
+    timeoutMs: number,
+  ): unknown {
+    const thread = this.#current;
+    if (thread === undefined) return NOT_DONE;
+    if (thread.suspended) throw SUSPEND;
+    const logged = thread.log[thread.position];
+    if (logged === undefined) return NOT_DONE;
+    const { op } = logged;
+    const isSame =
+      logged.sleep < 0 &&
+      op.kind === kind &&
+      op.offset === offset &&
+      op.buffer === buffer &&
+      op.type === type &&
+      Object.is(op.value, value) &&
+      Object.is(op.replacement, replacement) &&
+      op.timeoutMs === timeoutMs;
+    if (!isSame) {
+      const first = logged.sleep >= 0 ? "slept" : `did ${describeOp(op)}`;
+      const now = describeOp({ ...op, kind, type, buffer, offset, value, replacement });
+      this.#leave(thread, undefined, `${first} at first, then does ${now}`);
     }
     thread.position++;
-    if (op.kind === "wait" && logged.result === "timed-out") thread.nowMs += op.timeoutMs;
-    return op.kind === "waitAsync" ? this.#promise(thread, logged.result) : logged.result;
+    if (kind === "wait" && logged.result === "timed-out") thread.nowMs += timeoutMs;
+    return kind === "waitAsync" ? this.#promise(thread, logged.result) : logged.result;
   }
 
   /** What `Atomics.waitAsync` returns, given what is in the log: the number of the sleep or why there is none. */
@@ -528,7 +549,7 @@ export class Execution implements Host {
 
   idOf(buffer: ArrayBufferLike): number {
     const id = this.#memory.idOf(buffer);
-    if (id < 0 && !this.#private.has(buffer)) {
+    if (id < 0 && this.#private?.has(buffer) !== true) {
       this.refuse("a SharedArrayBuffer that setup() did not make in this execution (module-level state?)");
     }
     return id;
@@ -538,6 +559,7 @@ export class Execution implements Host {
   allocate(bytes: number, options?: { maxByteLength?: number }): SharedArrayBuffer {
     if (this.#phase === "setup") return this.#memory.allocate(bytes, options);
     const buffer = new Memory().allocate(bytes, options);
+    this.#private ??= new Set();
     this.#private.add(buffer);
     return buffer;
   }

@@ -177,7 +177,7 @@ export class Exploration {
     point: Point | undefined,
   ): Promise<Failure | undefined> | undefined {
     const { model } = this.#subject;
-    const execution = new Execution(model, this.#subject.executionOptions(false), scheduler);
+    const execution = new Execution(model, this.#subject.plainOptions, scheduler);
     const ending = drive(execution.run(prefix, point));
     if (!(ending instanceof Promise)) return this.#count(execution, prefix, ending);
     return ending.then((came) => this.#count(execution, prefix, came));

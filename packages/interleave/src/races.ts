@@ -43,9 +43,12 @@ export class HappensBefore {
   readonly #stale: boolean;
 
   constructor(threads: number, stale: boolean) {
-    this.#clocks = Array.from({ length: threads }, (_, i) =>
-      Array.from({ length: threads }, (_, j) => (i === j ? 1 : 0)),
-    );
+    this.#clocks = [];
+    for (let i = 0; i < threads; i++) {
+      const clock = new Array<number>(threads).fill(0);
+      clock[i] = 1;
+      this.#clocks.push(clock);
+    }
     this.#stale = stale;
   }
 

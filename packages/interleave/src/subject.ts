@@ -44,6 +44,15 @@ export class Subject {
   /** From now on they do. */
   locate(): void {
     this.#sites ??= new Sites(this.model.threads.length);
+    this.#plain = undefined;
+  }
+
+  #plain: ExecutionOptions | undefined;
+
+  /** Options of the executions that explore. */
+  get plainOptions(): ExecutionOptions {
+    this.#plain ??= this.executionOptions(false);
+    return this.#plain;
   }
 
   /** Options of an execution; a traced one takes the stack of every operation, even when it is replayed. */

@@ -18,18 +18,21 @@ const writes: [string, (cursor: MapleCursor) => unknown][] = [
   ["allocateCyclic", (cursor) => cursor.allocateCyclic(7, { min: 0, max: 2000, next: 0 })],
 ];
 
-describe.each([{ agents: false }, { agents: true }])("a write at a cursor, with agents: $agents", ({ agents }) => {
-  it.each(writes)("by %s is refused in debug mode when the tree's lock is not held", (_, write) => {
-    const tree = makeTree({ debug: true, agents });
-    const before = tree.dump();
-    expect(() => write(tree.cursor(20, 22))).toThrow(expect.objectContaining({ code: "EPERM" }));
-    expect(tree.dump()).toBe(before);
-    tree.assertValid();
-    tree.locked(() => write(tree.cursor(20, 22)));
-    tree.assertValid();
-    expect(tree.dump()).not.toBe(before);
-  });
-});
+describe.each([{ agents: false }, { agents: true }])(
+  "a write at a cursor, with agents: $agents",
+  ({ agents }) => {
+    it.each(writes)("by %s is refused in debug mode when the tree's lock is not held", (_, write) => {
+      const tree = makeTree({ debug: true, agents });
+      const before = tree.dump();
+      expect(() => write(tree.cursor(20, 22))).toThrow(expect.objectContaining({ code: "EPERM" }));
+      expect(tree.dump()).toBe(before);
+      tree.assertValid();
+      tree.locked(() => write(tree.cursor(20, 22)));
+      tree.assertValid();
+      expect(tree.dump()).not.toBe(before);
+    });
+  },
+);
 
 describe("a tree with an external lock", () => {
   it("asks before each write whether that is held", () => {
