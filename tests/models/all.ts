@@ -3,17 +3,23 @@ import { pairs as arena } from "./arena.model.ts";
 import { pairs as data } from "./data.model.ts";
 import { pairs as events } from "./events.model.ts";
 import { pairs as locks } from "./locks.model.ts";
+import { pairs as maple } from "./maple.model.ts";
+import { pairs as queued } from "./queued-locks.model.ts";
 import { pairs as rcu } from "./rcu.model.ts";
 import { pairs as robust } from "./robust.model.ts";
+import { pairs as robustWaits } from "./robust-waits.model.ts";
 import { pairs as rwsem } from "./rwsem.model.ts";
 import type { ModelPair } from "./support.ts";
 
 export const PAIRS: readonly ModelPair[] = [
   ...locks,
+  ...queued,
   ...rwsem,
   ...robust,
+  ...robustWaits,
   ...events,
   ...data,
   ...rcu,
   ...arena,
+  ...maple,
 ];

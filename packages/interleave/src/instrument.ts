@@ -302,7 +302,10 @@ function direct(
       return "timed-out";
     return nativeAtomics.wait(view, index, value, timeoutMs);
   }
-  if (kind === "waitAsync") return nativeAtomics.waitAsync?.(view, index, value, timeoutMs);
+  if (kind === "waitAsync") {
+    if (host !== undefined) host.refuse("Atomics.waitAsync on a SharedArrayBuffer that a thread made");
+    return nativeAtomics.waitAsync?.(view, index, value, timeoutMs);
+  }
   if (kind === "notify") return nativeAtomics.notify(view, index, Number(value));
   return nativeAtomics[kind](view, index, value);
 }
@@ -414,4 +417,22 @@ function patchClocks(put: (holder: Record<string, unknown>, name: string, value:
   put(holder(Date), "now", () => (host === undefined ? dateNow() : host.now()));
   put(holder(performance), "now", () => (host === undefined ? performanceNow() : host.now()));
   put(holder(Math), "random", () => (host === undefined ? random() : host.refuse("Math.random")));
+  patchTimers(put);
+}
+
+/** Delay of timers that only keep a process alive: the longest that any platform accepts. They never fire here. */
+const FOREVER_MS = 0x7fffffff;
+const NEVER = { ref: () => NEVER, unref: () => NEVER, hasRef: () => true, refresh: () => NEVER };
+
+/** What comes by a timer comes at a moment that the checker does not choose. */
+function patchTimers(put: (holder: Record<string, unknown>, name: string, value: unknown) => void): void {
+  const scope = globalThis as unknown as Record<string, Method | undefined>;
+  for (const name of ["setTimeout", "setInterval", "setImmediate"]) {
+    const native = scope[name];
+    if (native === undefined) continue;
+    put(scope, name, (...args: unknown[]) => {
+      if (host === undefined) return native.apply(globalThis, args);
+      return name === "setTimeout" && Number(args[1]) >= FOREVER_MS ? NEVER : host.refuse(name);
+    });
+  }
 }

@@ -15,6 +15,10 @@ import * as L from "./layout.ts";
 import type { IndexRange } from "./ranges.ts";
 import type { WriteState } from "./write-state.ts";
 
+// V8 folds constants of the module itself, but loads imported ones each time; see layout.ts.
+const { NODE_MASK, PARENT } = L;
+const LEAF: typeof L.NodeType.Leaf = L.NodeType.Leaf;
+
 /** Slots of one level, in order: contents, last index, and gap below. */
 interface Level {
   readonly slot: number[];
@@ -31,17 +35,17 @@ export function loadSorted<R extends IndexRange>(
   const { core } = w;
   let level = leafSlots(ranges, entryOf);
   if (level.slot.length === 0) return;
-  let ends = cut(core, level, L.NodeType.Leaf);
+  let ends = cut(core, level, LEAF);
   core.reserve(nodesAbove(core, ends.length));
   core.writeBegin();
-  level = buildLevel(w, level, ends, L.NodeType.Leaf);
+  level = buildLevel(w, level, ends, LEAF);
   let height = 1;
   for (; level.slot.length > 1; height++) {
     ends = cut(core, level, core.internalType);
     level = buildLevel(w, level, ends, core.internalType);
   }
   const root = level.slot[0]!;
-  core.i32[(root & L.NODE_MASK) + L.PARENT] = -core.header;
+  core.i32[(root & NODE_MASK) + PARENT] = -core.header;
   core.setHeight(height);
   core.publish(0, 0, root);
   core.writeEnd();
@@ -81,7 +85,7 @@ function cut(core: TreeCore, { slot }: Level, type: L.NodeType): number[] {
   while (slot.length - from > room) {
     const left = slot.length - from;
     let take = left - room < fewest ? left >> 1 : room;
-    if (type === L.NodeType.Leaf && slot[from + take - 1] === 0) take--;
+    if (type === LEAF && slot[from + take - 1] === 0) take--;
     from += take;
     ends.push(from - 1);
   }

@@ -8,6 +8,9 @@ import type { TreeCore } from "./core.ts";
 import { gapBelow, type Items } from "./items.ts";
 import * as L from "./layout.ts";
 
+// V8 folds constants of the module itself, but loads imported ones each time; see layout.ts.
+const LEAF: typeof L.NodeType.Leaf = L.NodeType.Leaf;
+
 /** A node just built, as its future parent will see it. */
 export interface Part {
   readonly handle: number;
@@ -39,7 +42,7 @@ export function calcSplit(core: TreeCore, items: Items, type: L.NodeType, bulk =
 /** Ascending stores go on behind the right node: the left one is filled, the right one just sufficient. */
 function bulkSplit(core: TreeCore, items: Items, type: L.NodeType, last: number): number {
   const split = last - core.minSlotsOf(type);
-  return type === L.NodeType.Leaf && items.slot[split] === 0 ? split - 1 : split;
+  return type === LEAF && items.slot[split] === 0 ? split - 1 : split;
 }
 
 /** Moves a cut behind the empty slot it would leave at the end, if the rest stays sufficient; else before it. */

@@ -12,15 +12,19 @@ import { MAX_INDEX } from "./geometry.ts";
 import * as L from "./layout.ts";
 import { endOf } from "./path.ts";
 
+// V8 folds constants of the module itself, but loads imported ones each time; see layout.ts.
+const { GAPS_F64, META, NODE_MASK, PARENT, PIVOTS_F64, ROOT, SLOTS, TAG_MASK } = L;
+const LEAF: typeof L.NodeType.Leaf = L.NodeType.Leaf;
+
 /** Widest empty slot of a leaf, in indices. */
 export function leafGap(i32: Int32Array, f64: Float64Array, node: number, min: number): number {
-  const pivots = (node >> 1) + L.PIVOTS_F64;
+  const pivots = (node >> 1) + PIVOTS_F64;
   const end = endOf(i32, node);
   let widest = 0;
   let below = min - 1;
   for (let slot = 0; slot <= end; slot++) {
     const pivot = f64[pivots + slot]!;
-    if (i32[node + L.SLOTS + slot] === 0 && pivot - below > widest) widest = pivot - below;
+    if (i32[node + SLOTS + slot] === 0 && pivot - below > widest) widest = pivot - below;
     below = pivot;
   }
   return widest;
@@ -28,7 +32,7 @@ export function leafGap(i32: Int32Array, f64: Float64Array, node: number, min: n
 
 /** Offset of the largest gap of an allocation node, the highest such. */
 export function largestGapSlot(i32: Int32Array, f64: Float64Array, node: number): number {
-  const gaps = (node >> 1) + L.GAPS_F64;
+  const gaps = (node >> 1) + GAPS_F64;
   const end = endOf(i32, node);
   let best = 0;
   for (let slot = 1; slot <= end; slot++) if (f64[gaps + slot]! >= f64[gaps + best]!) best = slot;
@@ -37,7 +41,7 @@ export function largestGapSlot(i32: Int32Array, f64: Float64Array, node: number)
 
 /** Largest gap under an allocation node, from its metadata. */
 export function nodeGap(i32: Int32Array, f64: Float64Array, node: number): number {
-  return f64[(node >> 1) + L.GAPS_F64 + ((i32[node + L.META]! >> 8) & 0xff)]!;
+  return f64[(node >> 1) + GAPS_F64 + ((i32[node + META]! >> 8) & 0xff)]!;
 }
 
 /**
@@ -51,11 +55,11 @@ export function updateGaps(core: TreeCore, child: number, gap: number): void {
   let below = child;
   let size = gap;
   for (;;) {
-    const parent = i32[below + L.PARENT]!;
+    const parent = i32[below + PARENT]!;
     if (parent < 0) return;
-    const node = parent & L.NODE_MASK;
-    const slot = parent & L.TAG_MASK;
-    const word = (node >> 1) + L.GAPS_F64 + slot;
+    const node = parent & NODE_MASK;
+    const slot = parent & TAG_MASK;
+    const word = (node >> 1) + GAPS_F64 + slot;
     const from = f64[word]!;
     if (from === size) return;
     const before = nodeGap(i32, f64, node);
@@ -78,10 +82,10 @@ function moveLargest(
   size: number,
   before: number,
 ): void {
-  const meta = i32[node + L.META]!;
+  const meta = i32[node + META]!;
   const largest = (meta >> 8) & 0xff;
   if (slot === largest ? size < before : size > before) {
-    i32[node + L.META] = (meta & 0xff) | (largestGapSlot(i32, f64, node) << 8);
+    i32[node + META] = (meta & 0xff) | (largestGapSlot(i32, f64, node) << 8);
   }
 }
 
@@ -92,7 +96,7 @@ function moveLargest(
  * Cost: O(height) when the window is wide; children whose gap is too small are skipped.
  */
 export function searchGap(core: TreeCore, min: number, max: number, size: number, fromTop: boolean): number {
-  const root = core.i32[core.header + L.ROOT]!;
+  const root = core.i32[core.header + ROOT]!;
   if (root <= 0) {
     const low = root < 0 && min === 0 ? 1 : min;
     if (max - low < size - 1) return -1;
@@ -109,15 +113,15 @@ interface Window {
 }
 
 function searchUp(i32: Int32Array, f64: Float64Array, handle: number, nodeMin: number, want: Window): number {
-  const node = handle & L.NODE_MASK;
-  const leaf = (handle & L.TAG_MASK) === L.NodeType.Leaf;
+  const node = handle & NODE_MASK;
+  const leaf = (handle & TAG_MASK) === LEAF;
   const end = endOf(i32, node);
   let first = nodeMin;
   for (let slot = 0; slot <= end && first <= want.max; slot++) {
-    const last = f64[(node >> 1) + L.PIVOTS_F64 + slot]!;
+    const last = f64[(node >> 1) + PIVOTS_F64 + slot]!;
     if (mayFit(i32, f64, node, leaf, slot, first, last, want)) {
       if (leaf) return Math.max(first, want.min);
-      const found = searchUp(i32, f64, i32[node + L.SLOTS + slot]!, first, want);
+      const found = searchUp(i32, f64, i32[node + SLOTS + slot]!, first, want);
       if (found >= 0) return found;
     }
     first = last + 1;
@@ -132,16 +136,16 @@ function searchDown(
   nodeMin: number,
   want: Window,
 ): number {
-  const node = handle & L.NODE_MASK;
-  const leaf = (handle & L.TAG_MASK) === L.NodeType.Leaf;
-  const pivots = (node >> 1) + L.PIVOTS_F64;
+  const node = handle & NODE_MASK;
+  const leaf = (handle & TAG_MASK) === LEAF;
+  const pivots = (node >> 1) + PIVOTS_F64;
   for (let slot = endOf(i32, node); slot >= 0; slot--) {
     const first = slot === 0 ? nodeMin : f64[pivots + slot - 1]! + 1;
     const last = f64[pivots + slot]!;
     if (last < want.min) return -1;
     if (mayFit(i32, f64, node, leaf, slot, first, last, want)) {
       if (leaf) return Math.min(last, want.max) - want.size + 1;
-      const found = searchDown(i32, f64, i32[node + L.SLOTS + slot]!, first, want);
+      const found = searchDown(i32, f64, i32[node + SLOTS + slot]!, first, want);
       if (found >= 0) return found;
     }
   }
@@ -160,14 +164,14 @@ function mayFit(
   want: Window,
 ): boolean {
   if (Math.min(last, want.max) - Math.max(first, want.min) < want.size - 1) return false;
-  return leaf ? i32[node + L.SLOTS + slot] === 0 : f64[(node >> 1) + L.GAPS_F64 + slot]! >= want.size;
+  return leaf ? i32[node + SLOTS + slot] === 0 : f64[(node >> 1) + GAPS_F64 + slot]! >= want.size;
 }
 
 /** Largest gap of the whole tree; with no node, of what the root word leaves free. */
 export function treeGap(core: TreeCore): number {
-  const root = core.i32[core.header + L.ROOT]!;
+  const root = core.i32[core.header + ROOT]!;
   if (root <= 0) return root === 0 ? MAX_INDEX + 1 : MAX_INDEX;
-  const node = root & L.NODE_MASK;
-  if ((root & L.TAG_MASK) === L.NodeType.Leaf) return leafGap(core.i32, core.f64, node, 0);
+  const node = root & NODE_MASK;
+  if ((root & TAG_MASK) === LEAF) return leafGap(core.i32, core.f64, node, 0);
   return nodeGap(core.i32, core.f64, node);
 }

@@ -22,6 +22,9 @@ import { updateGaps } from "./gap.ts";
 import { gapBelow } from "./items.ts";
 import * as L from "./layout.ts";
 
+// V8 folds constants of the module itself, but loads imported ones each time; see layout.ts.
+const { NODE_MASK, PARENT, TAG_MASK } = L;
+
 /**
  * Replaces the subtree at `oldTop`, whose lowest index is `min`, by the one at `newTop`. `height` is that of
  * the new tree if `oldTop` is the root.
@@ -34,14 +37,14 @@ export function replaceTop(
   height: number,
 ): void {
   const i32 = core.i32;
-  const node = newTop & L.NODE_MASK;
-  const parent = i32[(oldTop & L.NODE_MASK) + L.PARENT]!;
-  i32[node + L.PARENT] = parent;
+  const node = newTop & NODE_MASK;
+  const parent = i32[(oldTop & NODE_MASK) + PARENT]!;
+  i32[node + PARENT] = parent;
   if (parent < 0) {
     core.setHeight(height);
     core.publish(0, 0, newTop);
   } else {
-    core.publish(parent & L.NODE_MASK, parent & L.TAG_MASK, newTop);
+    core.publish(parent & NODE_MASK, parent & TAG_MASK, newTop);
   }
   adopt(core, newTop);
   killTree(core, oldTop);

@@ -14,11 +14,15 @@ import { endOf } from "./path.ts";
 import { replaceTop } from "./replace.ts";
 import type { WriteState } from "./write-state.ts";
 
+// V8 folds constants of the module itself, but loads imported ones each time; see layout.ts.
+const { NODE_MASK, PIVOTS_F64, SLOTS } = L;
+const LEAF: typeof L.NodeType.Leaf = L.NodeType.Leaf;
+
 /** Carries out a split_store; nodes have been reserved. */
 export function splitStore(w: WriteState): void {
   const { core, items, left: path } = w;
   let level = path.leafLevel;
-  let type: L.NodeType = L.NodeType.Leaf;
+  let type: L.NodeType = LEAF;
   const heightBefore = level + 1;
   items.count = 0;
   editedLeaf(w, items);
@@ -32,7 +36,7 @@ export function splitStore(w: WriteState): void {
   // At level -1 the root itself was split, and the items are the children of a new one.
   const grown = level < 0;
   const at = grown ? 0 : level;
-  const oldTop = path.node[at]! | (at === path.leafLevel ? L.NodeType.Leaf : core.internalType);
+  const oldTop = path.node[at]! | (at === path.leafLevel ? LEAF : core.internalType);
   const newTop = items.build(core, type, 0, items.count - 1);
   replaceTop(core, oldTop, newTop, path.min[at]!, heightBefore + (grown ? 1 : 0));
 }
@@ -58,12 +62,12 @@ function pushData(w: WriteState, level: number, type: L.NodeType, side: "left" |
   const slot = path.slot[level - 1]!;
   const sibling = slot + (side === "left" ? -1 : 1);
   if (sibling < 0 || sibling > endOf(core.i32, parent)) return false;
-  const node = core.i32[parent + L.SLOTS + sibling]! & L.NODE_MASK;
+  const node = core.i32[parent + SLOTS + sibling]! & NODE_MASK;
   const slots = core.slotsOf(type);
   const total = items.count - 1 + endOf(core.i32, node);
   // Two nodes hold it all, with one slot to spare each, and one more where an end may have to move.
   let space = 2 * slots - 2;
-  if (type === L.NodeType.Leaf) space--;
+  if (type === LEAF) space--;
   if (path.max[level] === MAX_INDEX) space--;
   if (total >= space) return false;
   if (side === "left") {
@@ -83,7 +87,7 @@ function pushData(w: WriteState, level: number, type: L.NodeType, side: "left" |
 /** Lowest index of a slot of the path's node at `level`. */
 function lowestOf(w: WriteState, level: number, slot: number): number {
   if (slot === 0) return w.left.min[level]!;
-  return w.core.f64[(w.left.node[level]! >> 1) + L.PIVOTS_F64 + slot - 1]! + 1;
+  return w.core.f64[(w.left.node[level]! >> 1) + PIVOTS_F64 + slot - 1]! + 1;
 }
 
 function buildTwo(w: WriteState, type: L.NodeType, split: number, min: number): Part[] {

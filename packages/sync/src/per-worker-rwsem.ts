@@ -195,7 +195,7 @@ export class PerWorkerRwSem {
 
   /**
    * Takes it for writing: waits for other writers, for a grace period if none has been about lately, and for
-   * the readers. The grace period is waited for even if `timeoutMs` passes meanwhile.
+   * the readers.
    *
    * @returns `true`, or `false` if `timeoutMs` was given and has passed
    * @throws SyncError `EDEADLK` in a read section of the domain, or if it would have to wait on an `ArrayBuffer`
@@ -207,9 +207,9 @@ export class PerWorkerRwSem {
     this.#assertNotReading(what);
     if (!awaitEvent(what, words, base + WRITERS, () => this.#tryBlock(), options)) return false;
     try {
-      this.#makeSlow();
+      const isSlow = this.#makeSlow({ timeoutMs: leftOf(deadline) });
       const left = { timeoutMs: leftOf(deadline) };
-      if (awaitEvent(what, words, base + DRAIN, () => this.#sum() === 0, left)) return true;
+      if (isSlow && awaitEvent(what, words, base + DRAIN, () => this.#sum() === 0, left)) return true;
     } catch (error) {
       this.#unblock();
       throw error;
@@ -226,9 +226,11 @@ export class PerWorkerRwSem {
     this.#assertNotReading(what);
     if (!(await awaitEventAsync(what, words, base + WRITERS, () => this.#tryBlock(), options))) return false;
     try {
-      await this.#makeSlowAsync();
-      const left = { timeoutMs: leftOf(deadline), signal: options?.signal };
-      if (await awaitEventAsync(what, words, base + DRAIN, () => this.#sum() === 0, left)) return true;
+      const signal = options?.signal;
+      const isSlow = await this.#makeSlowAsync({ timeoutMs: leftOf(deadline), signal });
+      const left = { timeoutMs: leftOf(deadline), signal };
+      if (isSlow && (await awaitEventAsync(what, words, base + DRAIN, () => this.#sum() === 0, left)))
+        return true;
     } catch (error) {
       this.#unblock();
       throw error;
@@ -329,25 +331,27 @@ export class PerWorkerRwSem {
     return Atomics.compareExchange(this.#words, this.#base + BLOCK, 0, 1) === 0;
   }
 
-  /** Returns when no fast reader is left. If it throws, some may be, and MODE says so. */
-  #makeSlow(): void {
-    if (Atomics.exchange(this.#words, this.#base + MODE, SLOW) !== FAST) return;
+  /** Returns when no fast reader is left. If the wait was given up some may be, and MODE says so. */
+  #makeSlow(options: WaitOptions): boolean {
+    if (Atomics.exchange(this.#words, this.#base + MODE, SLOW) !== FAST) return true;
+    let isSlow = false;
     try {
-      this.#rcu.waitCookie(this.#rcu.cookie());
-    } catch (error) {
-      Atomics.store(this.#words, this.#base + MODE, FAST);
-      throw error;
+      isSlow = this.#rcu.waitCookie(this.#rcu.cookie(), options);
+    } finally {
+      if (!isSlow) Atomics.store(this.#words, this.#base + MODE, FAST);
     }
+    return isSlow;
   }
 
-  async #makeSlowAsync(): Promise<void> {
-    if (Atomics.exchange(this.#words, this.#base + MODE, SLOW) !== FAST) return;
+  async #makeSlowAsync(options: AsyncWaitOptions): Promise<boolean> {
+    if (Atomics.exchange(this.#words, this.#base + MODE, SLOW) !== FAST) return true;
+    let isSlow = false;
     try {
-      await this.#rcu.synchronizeAsync();
-    } catch (error) {
-      Atomics.store(this.#words, this.#base + MODE, FAST);
-      throw error;
+      isSlow = await this.#rcu.waitCookieAsync(this.#rcu.cookie(), options);
+    } finally {
+      if (!isSlow) Atomics.store(this.#words, this.#base + MODE, FAST);
     }
+    return isSlow;
   }
 
   #unblock(): void {
