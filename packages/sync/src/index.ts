@@ -60,6 +60,8 @@ export {
   RobustMutex,
   type RobustMutexOptions,
   type RobustOptions,
+  RobustPerWorkerRwSem,
+  type RobustPerWorkerRwSemOptions,
   RobustRwSem,
   type RobustRwSemOptions,
   RobustSemaphore,
