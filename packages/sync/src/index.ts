@@ -60,12 +60,16 @@ export {
   RobustMutex,
   type RobustMutexOptions,
   type RobustOptions,
+  RobustRwSem,
+  type RobustRwSemOptions,
   RobustSemaphore,
   type RobustSemaphoreOptions,
   RobustSpinLock,
 } from "./robust.ts";
+export type { RwSemOwner } from "./rwsem/owner.ts";
+export type { RwSemOptions, RwSemPolicy } from "./rwsem/policy.ts";
+export { SharedLock } from "./rwsem/shared-lock.ts";
 export { RwSem, WriteGuard } from "./rwsem.ts";
-export type { RwSemOptions, RwSemPolicy } from "./rwsem-policy.ts";
 export { Semaphore } from "./semaphore.ts";
 export { SeqCount } from "./seqcount.ts";
 export { SeqLatch } from "./seqlatch.ts";

@@ -4,3 +4,4 @@ export { RobustMutex, type RobustMutexOptions } from "./robust/mutex.ts";
 export type { Agents, Recoverable, Repair, RobustOptions } from "./robust/recovery.ts";
 export { RobustSemaphore, type RobustSemaphoreOptions } from "./robust/semaphore.ts";
 export { RobustSpinLock } from "./robust/spin-lock.ts";
+export { RobustRwSem, type RobustRwSemOptions } from "./rwsem/robust.ts";

@@ -6,6 +6,9 @@
  * Half of the deaths come from outside, by terminate(), after a random time; half from inside, at a random
  * Atomics operation (fuse.ts). What a lock does between two accesses to its words is hit by the second kind.
  *
+ * After each death nobody begins a turn until everybody who lives has ended his: a lock that is only saved by the
+ * next one to come by is caught as a hang.
+ *
  * Every second station of a kind is under `registry.protect`; the others must recover with nothing but those who
  * wait there.
  */
@@ -20,8 +23,10 @@ import {
   type Count,
   FAULT_NAMES,
   FAULTS,
+  HALT,
   KindWords,
   kindWord,
+  RESTING,
   registryOf,
   STATIONS,
   STOP,
@@ -104,6 +109,8 @@ class Sweep {
   readonly #faults = new Set<string>();
   /** Those that run; after a hang they must be ended. */
   readonly #workers = new Set<Worker>();
+  /** When the living have got over the deaths so far. */
+  #settled: Promise<void> = Promise.resolve();
   #deaths = 0;
   #reported = 0;
   #longestStallMs = 0;
@@ -191,13 +198,30 @@ class Sweep {
     worker.on("error", (error) => this.#expect(false, `a worker threw ${error}`));
     await Promise.race([once(worker, "message"), ended]);
     this.#moved.set(lane, { turns: Atomics.load(this.#words, turnsWord(lane)), at: performance.now() });
-    await Promise.race([ended, sleep(isFused ? PATIENCE_MS : dice.roll(LIFE_MAX_MS))]);
+    await Promise.race([ended, isFused ? sleep(PATIENCE_MS) : this.#lifetime()]);
     this.#moved.delete(lane);
     await worker.terminate();
     this.#workers.delete(worker);
     this.#expect(await ended, "a death that was not reported");
     this.#deaths++;
     this.#options.onProgress?.(this.#deaths);
+    this.#settled = this.#settled.then(() => this.#settle());
+    await this.#settled;
+  }
+
+  /** A random time; who is at rest when it is over gets another one. */
+  async #lifetime(): Promise<void> {
+    do await sleep(this.#dice.roll(LIFE_MAX_MS));
+    while (Atomics.load(this.#words, HALT) === 1);
+  }
+
+  /** Nobody begins a turn until all who live have ended theirs, without the help of anybody new. */
+  async #settle(): Promise<void> {
+    Atomics.store(this.#words, HALT, 1);
+    const isAtRest = (lane: number): boolean => Atomics.load(this.#words, kindWord(lane)) === RESTING;
+    while (this.#faults.size === 0 && ![...this.#moved.keys()].every(isAtRest)) await sleep(1);
+    Atomics.store(this.#words, HALT, 0);
+    Atomics.notify(this.#words, HALT);
   }
 
   #start(id: number, lane: number, fuse: Order["fuse"]): Worker {
@@ -223,8 +247,9 @@ class Sweep {
       const now = performance.now();
       for (const [lane, moved] of this.#moved) {
         const turns = Atomics.load(this.#words, turnsWord(lane));
-        const stallMs = now - moved.at;
-        if (turns !== moved.turns) this.#moved.set(lane, { turns, at: now });
+        const isAtRest = Atomics.load(this.#words, kindWord(lane)) === RESTING;
+        const stallMs = isAtRest ? 0 : now - moved.at;
+        if (turns !== moved.turns || isAtRest) this.#moved.set(lane, { turns, at: now });
         this.#longestStallMs = Math.max(this.#longestStallMs, stallMs);
         if (stallMs > (this.#options.patienceMs ?? PATIENCE_MS))
           this.#expect(false, this.#describeHang(lane));

@@ -4,7 +4,7 @@ import { lightFuse } from "./fuse.ts";
 import { kindsOf } from "./kinds.ts";
 import type { Order } from "./run.ts";
 import { Dice, Turns } from "./turns.ts";
-import { kindWord, registryOf, STOP, turnsWord } from "./words.ts";
+import { HALT, kindWord, RESTING, registryOf, STOP, turnsWord } from "./words.ts";
 
 const { buffer, id, lane, seed, choice, fuse } = workerData as Order;
 const words = new Int32Array(buffer);
@@ -16,6 +16,11 @@ parentPort?.postMessage("ready");
 if (fuse !== undefined) lightFuse(fuse.length, fuse.isAfter);
 
 while (Atomics.load(words, STOP) === 0) {
+  if (Atomics.load(words, HALT) === 1) {
+    Atomics.store(words, kindWord(lane), RESTING);
+    Atomics.wait(words, HALT, 1);
+    continue;
+  }
   const kind = dice.roll(turns.length);
   Atomics.store(words, kindWord(lane), kind);
   await turns[kind].turn();

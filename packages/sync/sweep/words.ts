@@ -3,9 +3,10 @@
  *
  *   word      meaning
  *   0         STOP: 1 when the sweep is over
+ *   1         HALT: 1 while nobody begins a turn
  *   16 …      FAULTS: one counter per kind of fault
  *   64 …      thread registry
- *   then      one line per lane: TURNS, which shows that it is not stuck, and KIND it is busy with
+ *   then      one line per lane: TURNS, which shows that it is not stuck, and KIND, which it is busy with
  *   then      one area per kind of lock: GENERATION, the counters of TALLY, and its stations
  *
  * A lane is a place for a worker; when its worker dies, the next one takes it. A station is a lock and what it
@@ -18,6 +19,7 @@ const LINE = 16;
 const roundUp = (words: number): number => Math.ceil(words / LINE) * LINE;
 
 export const STOP = 0;
+export const HALT = 1;
 export const FAULTS = 16;
 export const REGISTRY = 64;
 /** Most workers at the same time. */
@@ -35,6 +37,9 @@ export function registryOf(words: Int32Array): ThreadRegistry {
 export function turnsWord(lane: number): number {
   return LANES + lane * LINE;
 }
+
+/** In place of a kind: the worker is between two turns because of HALT. */
+export const RESTING = -1;
 
 /** Word of a lane that says which kind its worker is busy with. */
 export function kindWord(lane: number): number {
