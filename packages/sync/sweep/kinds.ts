@@ -8,6 +8,7 @@ import {
   type Agents,
   type Recoverable,
   RobustMutex,
+  RobustRwSem,
   RobustSemaphore,
   RobustSpinLock,
   SeqLock,
@@ -84,6 +85,28 @@ function byHand(lock: RobustMutex, repair: () => void): SweptLock {
   return { ...exclusive(lock), write };
 }
 
+function rwSem(lock: RobustRwSem): SweptLock {
+  const write: Side = {
+    lock: (options) => lock.downWrite(options),
+    tryLock: () => lock.tryDownWrite(),
+    lockAsync: (options) => lock.downWriteAsync(options),
+    unlock: () => lock.upWrite(),
+  };
+  const read: Side = {
+    lock: (options) => lock.downRead(options),
+    tryLock: () => lock.tryDownRead(),
+    lockAsync: (options) => lock.downReadAsync(options),
+    unlock: () => lock.upRead(),
+  };
+  return {
+    write,
+    read,
+    agentDied: (id) => lock.agentDied(id),
+    validate: () => lock.validate(),
+    toString: () => lock.toString(),
+  };
+}
+
 function seqLock(lock: SeqLock): SweptLock {
   const write: Side = {
     lock: (options) => lock.writeLock(options),
@@ -134,6 +157,10 @@ export const KINDS: readonly Kind[] = [
     name: "RobustMutex repaired by hand",
     attach: (words, word, { agents, repair }) =>
       byHand(new RobustMutex(words, word, { agents, repair: "manual" }), repair),
+  },
+  {
+    name: "RobustRwSem",
+    attach: (words, word, options) => rwSem(new RobustRwSem(words, word, options)),
   },
   { name: "SeqLock", attach: (words, word, options) => seqLock(new SeqLock(words, word, options)) },
   {
