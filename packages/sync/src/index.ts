@@ -60,13 +60,16 @@ export {
   RobustMutex,
   type RobustMutexOptions,
   type RobustOptions,
+  RobustPerWorkerRwSem,
+  type RobustPerWorkerRwSemOptions,
+  RobustRwSem,
+  type RobustRwSemOptions,
   RobustSemaphore,
   type RobustSemaphoreOptions,
   RobustSpinLock,
 } from "./robust.ts";
 export type { RwSemOwner } from "./rwsem/owner.ts";
 export type { RwSemOptions, RwSemPolicy } from "./rwsem/policy.ts";
-export { RobustRwSem, type RobustRwSemOptions } from "./rwsem/robust.ts";
 export { SharedLock } from "./rwsem/shared-lock.ts";
 export { RwSem, WriteGuard } from "./rwsem.ts";
 export { Semaphore } from "./semaphore.ts";

@@ -85,7 +85,23 @@ function byHand(lock: RobustMutex, repair: () => void): SweptLock {
   return { ...exclusive(lock), write };
 }
 
-function rwSem(lock: RobustRwSem): SweptLock {
+function seqLock(lock: SeqLock): SweptLock {
+  const write: Side = {
+    lock: (options) => lock.writeLock(options),
+    tryLock: () => lock.tryWriteLock(),
+    lockAsync: async () => lock.writeLock(),
+    unlock: () => lock.writeUnlock(),
+  };
+  return {
+    write,
+    peek: (fn) => lock.read(fn),
+    agentDied: (id) => lock.agentDied(id),
+    validate: () => lock.validate(),
+    toString: () => lock.toString(),
+  };
+}
+
+function shared(lock: RobustRwSem): SweptLock {
   const write: Side = {
     lock: (options) => lock.downWrite(options),
     tryLock: () => lock.tryDownWrite(),
@@ -101,22 +117,6 @@ function rwSem(lock: RobustRwSem): SweptLock {
   return {
     write,
     read,
-    agentDied: (id) => lock.agentDied(id),
-    validate: () => lock.validate(),
-    toString: () => lock.toString(),
-  };
-}
-
-function seqLock(lock: SeqLock): SweptLock {
-  const write: Side = {
-    lock: (options) => lock.writeLock(options),
-    tryLock: () => lock.tryWriteLock(),
-    lockAsync: async () => lock.writeLock(),
-    unlock: () => lock.writeUnlock(),
-  };
-  return {
-    write,
-    peek: (fn) => lock.read(fn),
     agentDied: (id) => lock.agentDied(id),
     validate: () => lock.validate(),
     toString: () => lock.toString(),
@@ -160,7 +160,12 @@ export const KINDS: readonly Kind[] = [
   },
   {
     name: "RobustRwSem",
-    attach: (words, word, options) => rwSem(new RobustRwSem(words, word, options)),
+    attach: (words, word, options) => shared(new RobustRwSem(words, word, options)),
+  },
+  {
+    name: "RobustRwSem in order of arrival",
+    attach: (words, word, options) =>
+      shared(new RobustRwSem(words, word, { ...options, policy: "fair-fifo" })),
   },
   { name: "SeqLock", attach: (words, word, options) => seqLock(new SeqLock(words, word, options)) },
   {

@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { type Agents, RobustRwSem, type RobustRwSemOptions, type RwSemPolicy } from "../src/index.ts";
-import { Death, dieAfter } from "./support/death.ts";
+import { Death, dieAfter, type End } from "./support/death.ts";
+import { outcome } from "./support/outcome.ts";
 
 const code = (name: string) => expect.objectContaining({ code: name });
+const SPINNER = 3;
 const POLICIES: readonly RwSemPolicy[] = ["linux", "fair-fifo", "reader-pref", "writer-pref"];
 
 /** A lock, and agents that live in this one thread. */
@@ -24,21 +26,6 @@ class World {
   die(index: number): void {
     this.dead.add(1024 + index);
   }
-}
-
-/** The promise's value, or "waiting" if it does not settle although everybody has had many turns. */
-async function outcome<T>(promise: Promise<T>): Promise<T | "waiting"> {
-  let settled: { value: T } | undefined;
-  promise.then(
-    (value) => {
-      settled = { value };
-    },
-    () => {},
-  );
-  for (let turn = 0; turn < 100 && settled === undefined; turn++) {
-    await new Promise<void>((resolve) => setImmediate(resolve));
-  }
-  return settled === undefined ? "waiting" : promise;
 }
 
 describe("RobustRwSem, while everybody lives", () => {
@@ -261,15 +248,22 @@ describe("RobustRwSem after a death", () => {
   });
 });
 
-/** What the victim does, what the others hold meanwhile, and whether the victim may have changed what is guarded. */
+type Wait = readonly [sem: RobustRwSem, isIn: Promise<boolean>];
+
+/** What the victim does, and what has gone before. */
 interface Scene {
   readonly name: string;
-  readonly prepare?: (others: RobustRwSem, victim: RobustRwSem) => unknown;
+  readonly before?: (
+    victim: RobustRwSem,
+    other: RobustRwSem,
+    world: World,
+    survived: number,
+  ) => Wait[] | undefined;
   readonly victim: (victim: RobustRwSem) => unknown;
-  readonly finish?: (others: RobustRwSem) => unknown;
+  /** What the others do in the end. */
+  readonly after?: (other: RobustRwSem) => unknown;
 }
 
-const blocking = (act: (sem: RobustRwSem) => unknown) => act;
 const SCENES: readonly Scene[] = [
   {
     name: "reads",
@@ -287,74 +281,127 @@ const SCENES: readonly Scene[] = [
   },
   {
     name: "writes and goes on as a reader",
+    before: (sem) => void sem.downWrite(),
     victim: (sem) => {
-      sem.downWrite();
       sem.downgradeWrite();
       sem.upRead();
     },
   },
   {
     name: "reads beside a reader",
-    prepare: (others) => others.downRead(),
+    before: (_, other) => void other.downRead(),
     victim: (sem) => {
-      sem.downRead();
-      sem.upRead();
+      if (sem.downRead({ timeoutMs: 0 })) sem.upRead();
     },
-    finish: (others) => others.upRead(),
+    after: (other) => other.upRead(),
   },
   {
     name: "waits for a reader, to write",
-    prepare: (others) => others.downRead(),
-    victim: blocking((sem) => sem.downWrite()),
-    finish: (others) => others.upRead(),
+    before: (_, other) => void other.downRead(),
+    victim: (sem) => sem.downWrite(),
+    after: (other) => other.upRead(),
   },
   {
     name: "waits for a writer, to read",
-    prepare: (others) => others.downWrite(),
-    victim: blocking((sem) => sem.downRead()),
-    finish: (others) => others.upWrite(),
+    before: (_, other) => void other.downWrite(),
+    victim: (sem) => sem.downRead(),
+    after: (other) => other.upWrite(),
   },
   {
-    name: "gives up waiting",
-    prepare: (others) => others.downWrite(),
-    victim: (sem) => {
-      void sem.downWriteAsync({ timeoutMs: 0 }).catch(() => {});
+    name: "gives up waiting to write",
+    before: (_, other) => void other.downRead(),
+    victim: (sem) => sem.downWrite({ timeoutMs: 0 }),
+    after: (other) => other.upRead(),
+  },
+  {
+    name: "gives up waiting to read",
+    before: (_, other) => void other.downWrite(),
+    victim: (sem) => sem.downRead({ timeoutMs: 0 }),
+    after: (other) => other.upWrite(),
+  },
+  { name: "stops reading", before: (sem) => void sem.downRead(), victim: (sem) => sem.upRead() },
+  { name: "stops writing", before: (sem) => void sem.downWrite(), victim: (sem) => sem.upWrite() },
+  {
+    name: "cleans up after a writer",
+    before: (_victim, _other, world) => {
+      world.agent(20).downWrite();
+      dieAfter(Number.POSITIVE_INFINITY, () => world.agent(21).downRead());
+      world.die(20);
+      world.die(21);
     },
-    finish: (others) => others.upWrite(),
+    victim: (sem) => {
+      if (sem.downRead({ timeoutMs: 0 })) sem.upRead();
+    },
+  },
+  {
+    name: "cleans up after a waker",
+    before: (_victim, _other, world, survived) => {
+      const dead = world.agent(20);
+      dead.downWrite();
+      dieAfter(Number.POSITIVE_INFINITY, () => world.agent(21).downRead());
+      const waits = waitAll(world, "RR");
+      // Each time somewhere else; 7 and 150 have no common factor, so over all runs everywhere.
+      dieAfter((survived * 7) % 150, () => dead.upWrite());
+      world.die(20);
+      world.die(21);
+      return waits;
+    },
+    victim: (sem) => sem.agentDied(1044),
   },
 ];
 
-/** Who else is in the queue, before the victim acts or after its death. */
-const QUEUES = ["", "R", "W", "WR", "RW", "RRW", "RWR"];
+/** Who else waits. */
+const QUEUES = ["", "R", "W", "RW", "RWR"];
+
+/** Agents that wait each in its own way, and leave as soon as they are in. */
+function waitAll(world: World, queue: string): Wait[] {
+  return [...queue].map((kind, index) => {
+    const sem = world.agent(3 + index);
+    const wait = kind === "R" ? sem.downReadAsync() : sem.downWriteAsync();
+    const isIn = wait.then((isTaken) => {
+      if (kind === "R") sem.upRead();
+      else sem.upWrite();
+      return isTaken;
+    });
+    return [sem, isIn];
+  });
+}
+
+/** One death, and what becomes of the others. */
+async function play(
+  scene: Scene,
+  policy: RwSemPolicy,
+  queue: string,
+  isEarly: boolean,
+  survived: number,
+): Promise<End> {
+  const world = new World({ policy });
+  world.words[SPINNER] = 1024 + 30; // somebody else spins: a spin is a hundred instructions that are all the same
+  const [victim, other] = [world.agent(1), world.agent(2)];
+  const waits = scene.before?.(victim, other, world, survived) ?? [];
+  if (isEarly) waits.push(...waitAll(world, queue));
+  const end = dieAfter(survived, () => scene.victim(victim));
+  world.die(1);
+  if (!isEarly) waits.push(...waitAll(world, queue));
+  other.agentDied(1025);
+  other.validate();
+  scene.after?.(other);
+  const label = `${queue} ${isEarly ? "before" : "after"} a death at ${survived}`;
+  for (const [sem, isIn] of waits) expect([await outcome(isIn), label, String(sem)]).toContain(true);
+  expect([other.tryDownWrite(), label, String(other)]).toContain(true);
+  other.validate();
+  other.upWrite();
+  return end;
+}
 
 describe("RobustRwSem, whichever instruction is the last of an agent", () => {
   for (const policy of POLICIES) {
     for (const scene of SCENES) {
       it(`with policy ${policy}, goes on after the death of one that ${scene.name}`, async () => {
         for (const queue of QUEUES) {
-          for (let survived = 0; ; survived++) {
-            const world = new World({ policy });
-            const victim = world.agent(1);
-            const others = world.agent(2);
-            scene.prepare?.(others, victim);
-            const isDead = dieAfter(survived, () => scene.victim(victim));
-            if (!isDead && survived > 5_000) throw new Error("the victim never dies");
-            // Waiters that come after the death; some find it by themselves, some are told.
-            const waits = [...queue].map((kind, index) => {
-              const sem = world.agent(3 + index);
-              return [sem, kind, kind === "R" ? sem.downReadAsync() : sem.downWriteAsync()] as const;
-            });
-            world.die(1);
-            others.agentDied(1025);
-            scene.finish?.(others);
-            for (const [sem, kind, wait] of waits)
-              void wait.then(() => (kind === "R" ? sem.upRead() : sem.upWrite()));
-            for (const [sem, , wait] of waits)
-              expect([survived, queue, await outcome(wait), `${sem}`]).toContain(true);
-            expect(others.tryDownWrite()).toBe(true);
-            others.validate();
-            others.upWrite();
-            if (!isDead) break;
+          for (const isEarly of [true, false]) {
+            let survived = 0;
+            while ((await play(scene, policy, queue, isEarly, survived)) === "killed") survived++;
           }
         }
       });
@@ -362,8 +409,8 @@ describe("RobustRwSem, whichever instruction is the last of an agent", () => {
   }
 
   it("does not die by being tested", () => {
-    expect(dieAfter(1, () => void Atomics.load(new Int32Array(1), 0))).toBe(false);
-    expect(dieAfter(0, () => void Atomics.load(new Int32Array(1), 0))).toBe(true);
+    expect(dieAfter(1, () => Atomics.load(new Int32Array(1), 0))).toBe("alive");
+    expect(dieAfter(0, () => Atomics.load(new Int32Array(1), 0))).toBe("killed");
     expect(() =>
       dieAfter(9, () => {
         throw new RangeError("no death");

@@ -9,6 +9,7 @@ import { PerWorkerRwSem } from "../per-worker-rwsem.ts";
 import { RobustMutex } from "../robust/mutex.ts";
 import { RobustSemaphore } from "../robust/semaphore.ts";
 import { RobustSpinLock } from "../robust/spin-lock.ts";
+import { RobustRwSem } from "../rwsem/robust.ts";
 import { RwSem } from "../rwsem.ts";
 import { Semaphore } from "../semaphore.ts";
 import { SeqLock } from "../seqlock.ts";
@@ -96,6 +97,14 @@ export const FAMILIES: readonly Family[] = [
   },
   { kind: "RwSem", prototype: RwSem.prototype, flags: Read, ...READ },
   { kind: "RwSem", prototype: RwSem.prototype, flags: Write, tryTake: "tryDownWrite", ...WRITE },
+  { kind: "RobustRwSem", prototype: RobustRwSem.prototype, flags: Read, ...READ },
+  {
+    kind: "RobustRwSem",
+    prototype: RobustRwSem.prototype,
+    flags: Write,
+    tryTake: "tryDownWrite",
+    ...WRITE,
+  },
   {
     kind: "PerWorkerRwSem",
     prototype: PerWorkerRwSem.prototype,

@@ -13,6 +13,8 @@
  *     unlock, which are wrapped to run inside, and it tries the lock after `waitForSlot` has said that there
  *     is room: that one try, which follows at once, is let through too.
  */
+import { RobustRwSem } from "../rwsem/robust.ts";
+import { SlotQueue } from "../rwsem/slot-queue.ts";
 import { RwSem } from "../rwsem.ts";
 import { WaitQueue } from "../wait-queue.ts";
 import type { SlowPath } from "../waiting.ts";
@@ -64,7 +66,8 @@ export class Instrumentation {
     this.#books = books;
     for (const family of FAMILIES) this.#instrument(family);
     for (const wait of WAITS) this.#instrumentWait(wait);
-    this.#instrumentDowngrade();
+    this.#instrumentDowngrade(RwSem.prototype, "RwSem");
+    this.#instrumentDowngrade(RobustRwSem.prototype, "RobustRwSem");
     this.#instrumentQueue();
     books.events.install(patches);
   }
@@ -278,13 +281,13 @@ export class Instrumentation {
     }
   }
 
-  #instrumentDowngrade(): void {
+  #instrumentDowngrade(prototype: object, kind: string): void {
     const self = this;
     const { order, stat, owners } = this.#books;
-    this.#patches.replace<Release>(RwSem.prototype, "downgradeWrite", (downgrade) => {
+    this.#patches.replace<Release>(prototype, "downgradeWrite", (downgrade) => {
       return function () {
-        const place = placeOf(this, "RwSem");
-        const what = "RwSem.downgradeWrite";
+        const place = placeOf(this, kind);
+        const what = `${kind}.downgradeWrite`;
         const site = new Site();
         const wanted: Wanted = { place, mode: "write", maySleep: false, what, site };
         const held = order.beforeRelease(wanted, owners?.describe(place.className) ?? "");
@@ -300,18 +303,20 @@ export class Instrumentation {
 
   #instrumentQueue(): void {
     const patches = this.#patches;
-    for (const name of ["lock", "unlock"]) {
-      patches.replace<(this: WaitQueue) => void>(WaitQueue.prototype, name, (original) => {
-        return function () {
-          patches.inside(() => original.call(this));
-        };
-      });
+    for (const { prototype } of [WaitQueue, SlotQueue]) {
+      for (const name of ["lock", "unlock"]) {
+        patches.replace<(this: object) => void>(prototype, name, (original) => {
+          return function () {
+            patches.inside(() => original.call(this));
+          };
+        });
+      }
     }
     patches.replace<(this: WaitQueue) => SlowPath>(WaitQueue.prototype, "waitForSlot", (original) => {
       return function* () {
         const hasRoom = yield* original.call(this);
         patches.skipsTry = hasRoom;
-        // A reader does not try; what it did not use up is gone before any other code of this thread runs.
+        // A semaphore of readers and writers does not try; what it did not use up is gone before any other code of this thread runs.
         if (hasRoom)
           void Promise.resolve().then(() => {
             patches.skipsTry = false;

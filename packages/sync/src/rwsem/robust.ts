@@ -11,7 +11,7 @@
  *
  * Policies, spinning, handoff, and who is woken when are those of RwSem, by the same code. What is different:
  * COUNT names the holders; the queue has no links that could be torn; and who waits looks whether those live
- * who use the lock, on coming, after each wake-up, and after each RECHECK_MS of sleep (recovery.ts). That
+ * who use the lock, on coming, after each wake-up, and after each `recheckMs` of sleep (recovery.ts). That
  * also makes good for a wake-up that died with its sender.
  *
  *   who dies                                what the others find
@@ -25,7 +25,7 @@
  * Lock order: the queue's lock is innermost. Memory order: as in rwsem.ts.
  */
 import { SyncError } from "../errors.ts";
-import { RECHECK_MS, type Recoverable, type Repair, type RobustOptions } from "../robust/recovery.ts";
+import { checkRecheck, type Recoverable, type Repair, type RobustOptions } from "../robust/recovery.ts";
 import { runAsync, runBlocking, type SlowPath } from "../waiting.ts";
 import {
   type AsyncWaitOptions,
@@ -88,21 +88,23 @@ export class RobustRwSem extends SharedLock implements Recoverable {
   }
   readonly #state: RobustState;
   readonly #repair: Repair;
+  readonly #recheckMs: number;
 
   /**
    * @param words - view on a `SharedArrayBuffer`, or on an `ArrayBuffer` for use in one thread
    * @param word - first word of the lock; a multiple of 16 keeps it on its own cache lines
-   * @throws RangeError if the words lie outside the view, or there is no such policy; TypeError if `agents` or
+   * @throws RangeError if the words lie outside the view, or an option is out of range; TypeError if `agents` or
    * `repair` is missing; SyncError `EINVAL` if the lock has another policy
    */
   constructor(words: Int32Array, word: number, options: RobustRwSemOptions) {
     super();
-    const { agents, repair, policy } = options;
+    const { agents, repair, policy, recheckMs } = options;
     checkWords("RobustRwSem", words, word, RobustRwSem.WORDS);
     if (typeof repair !== "function" && repair !== "manual") {
       throw new TypeError('RobustRwSem: repair must be a function or "manual"');
     }
     this.#repair = repair;
+    this.#recheckMs = checkRecheck("RobustRwSem", recheckMs);
     this.#state = new RobustState(words, word, agents, () => void recover(this.#state));
     if (policy !== undefined) this.#state.choosePolicy("RobustRwSem", policy);
   }
@@ -277,7 +279,7 @@ export class RobustRwSem extends SharedLock implements Recoverable {
 
   /**
    * Cleans up after the agent `id`, which never runs again. Those who use the lock do that by themselves, asleep
-   * for 100 ms at most; for a prompt recovery `registry.protect(lock)` in the thread that starts the others.
+   * for for `recheckMs` at most; for a prompt recovery `registry.protect(lock)` in the thread that starts the others.
    *
    * @throws SyncError `EINVAL` for the id of this very agent
    */
@@ -361,7 +363,7 @@ export class RobustRwSem extends SharedLock implements Recoverable {
     for (;;) {
       recoverIfNeeded(this.#state);
       if (this.#inheritForRead()) return true;
-      if (yield* attended(this.#state, robustReadPath(this.#state), wait)) return true;
+      if (yield* this.#attended(robustReadPath(this.#state), wait)) return true;
       if (wait.isOver) return false;
     }
   }
@@ -372,12 +374,26 @@ export class RobustRwSem extends SharedLock implements Recoverable {
     for (;;) {
       recoverIfNeeded(this.#state);
       if (this.#inherit()) return true;
-      if (yield* attended(this.#state, writePath(this.#state, maySpin), wait)) {
+      if (yield* this.#attended(writePath(this.#state, maySpin), wait)) {
         sitter.isWriter = true;
         return true;
       }
       if (wait.isOver) return false;
     }
+  }
+
+  /** A slow path that looks around after each sleep, and leaves the queue when there is a ghost to be followed. */
+  *#attended(path: SlowPath, wait: { isOver: boolean }): SlowPath {
+    const state = this.#state;
+    let step = path.next(true);
+    while (step.done !== true) {
+      const mayGoOn = yield { ...step.value, recheckMs: this.#recheckMs };
+      wait.isOver = !mayGoOn;
+      recoverIfNeeded(state);
+      const count = state.load();
+      step = path.next(mayGoOn && !isGhost(count) && !isAbandoned(count));
+    }
+    return step.value;
   }
 
   /** Takes over what a dead writer left, and repairs it if that is known how. @throws SyncError `ENOTRECOVERABLE` */
@@ -420,19 +436,6 @@ export class RobustRwSem extends SharedLock implements Recoverable {
     state.sitter.mustRepair = false;
     state.queue.stirAll();
   }
-}
-
-/** A slow path that looks around after each sleep, and leaves the queue when there is a ghost to be followed. */
-function* attended(state: RobustState, path: SlowPath, wait: { isOver: boolean }): SlowPath {
-  let step = path.next(true);
-  while (step.done !== true) {
-    const mayGoOn = yield { ...step.value, recheckMs: RECHECK_MS };
-    wait.isOver = !mayGoOn;
-    recoverIfNeeded(state);
-    const count = state.load();
-    step = path.next(mayGoOn && !isGhost(count) && !isAbandoned(count));
-  }
-  return step.value;
 }
 
 function ownerDead(what: string): SyncError {
