@@ -209,7 +209,7 @@ class Sweep {
     worker.on("error", (error) => this.#expect(false, `a worker threw ${error}`));
     await Promise.race([once(worker, "message"), ended]);
     this.#moved.set(lane, { turns: Atomics.load(this.#words, turnsWord(lane)), at: performance.now() });
-    await Promise.race([ended, isFused ? sleep(PATIENCE_MS) : this.#lifetime()]);
+    await Promise.race([ended, isFused ? sleep(PATIENCE_MS, undefined, { ref: false }) : this.#lifetime()]);
     this.#moved.delete(lane);
     await worker.terminate();
     this.#workers.delete(worker);
