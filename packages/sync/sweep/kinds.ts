@@ -131,6 +131,11 @@ export const KINDS: readonly Kind[] = [
       exclusive(new RobustMutex(words, word, { ...options, handoffAfter: 0 })),
   },
   {
+    name: "RobustMutex repaired by hand",
+    attach: (words, word, { agents, repair }) =>
+      byHand(new RobustMutex(words, word, { agents, repair: "manual" }), repair),
+  },
+  {
     name: "RobustRwSem",
     attach: (words, word, options) => shared(new RobustRwSem(words, word, options)),
   },

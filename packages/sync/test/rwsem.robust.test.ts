@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type Agents, RobustRwSem, type RobustRwSemOptions, type RwSemPolicy } from "../src/index.ts";
 import { Death, dieAfter, type End } from "./support/death.ts";
+import { outcome } from "./support/outcome.ts";
 
 const code = (name: string) => expect.objectContaining({ code: name });
 const SPINNER = 3;
@@ -25,21 +26,6 @@ class World {
   die(index: number): void {
     this.dead.add(1024 + index);
   }
-}
-
-/** The promise's value, or "waiting" if it does not settle although everybody has had many turns. */
-async function outcome<T>(promise: Promise<T>): Promise<T | "waiting"> {
-  let settled: { value: T } | undefined;
-  promise.then(
-    (value) => {
-      settled = { value };
-    },
-    () => {},
-  );
-  for (let turn = 0; turn < 100 && settled === undefined; turn++) {
-    await new Promise<void>((resolve) => setImmediate(resolve));
-  }
-  return settled === undefined ? "waiting" : promise;
 }
 
 describe("RobustRwSem, while everybody lives", () => {
