@@ -158,6 +158,48 @@ describe("RobustRwSem after a death", () => {
     b.validate();
   });
 
+  it("takes back the bias of a waker that died trying, a writer having been faster", async () => {
+    const world = new World();
+    const [writer, reader, waker] = [1, 2, 3].map((index) => world.agent(index));
+    writer.downWrite();
+    const waiting = reader.downReadAsync();
+    waker.tryDownRead();
+    // What it leaves between adding the first reader's bias and taking it back; the reader is on seat 1.
+    Atomics.add(world.words, 0, 1 << 9);
+    world.die(3);
+    expect(writer.agentDied(1027)).toBe(true);
+    writer.validate();
+    expect(await outcome(waiting)).toBe("waiting");
+    writer.upWrite();
+    expect(await waiting).toBe(true);
+    expect(reader.holders).toEqual([1026]);
+    reader.validate();
+  });
+
+  it("frees the spinner's place", () => {
+    const world = new World();
+    const [spinner, other] = [world.agent(1), world.agent(2)];
+    spinner.tryDownRead();
+    spinner.upRead();
+    world.words[SPINNER] = 1025;
+    world.die(1);
+    other.agentDied(1025);
+    expect(world.words[SPINNER]).toBe(0);
+  });
+
+  it("is found out by a waiter that is asleep, without being told", async () => {
+    const world = new World({ recheckMs: 5 });
+    const [a, b, c] = [1, 2, 3].map((index) => world.agent(index));
+    a.downWrite();
+    const waits = [b.downWriteAsync(), c.downReadAsync()];
+    world.die(1);
+    expect(await waits[0]).toBe(true);
+    b.upWrite();
+    expect(await waits[1]).toBe(true);
+    expect(world.repairs).toBe(1);
+    c.validate();
+  });
+
   it("is repaired by the next writer before it gets the lock", () => {
     const world = new World();
     const [a, b] = [world.agent(1), world.agent(2)];
