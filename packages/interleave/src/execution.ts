@@ -29,7 +29,7 @@ import {
 import { Guesses, type Promises } from "./promises.ts";
 import { HappensBefore, type Race } from "./races.ts";
 import type { Scheduler } from "./scheduler.ts";
-import { follow, type Sites } from "./sites.ts";
+import { follow, type Site, type Sites } from "./sites.ts";
 import { isUndisturbed, look, park, pastOf, repeats } from "./spins.ts";
 import { Patience } from "./starvation.ts";
 import { firstDue, isAlive, type Logged, newThread, nextOp, type Point, type Thread } from "./thread.ts";
@@ -82,6 +82,7 @@ export class Execution implements Host {
   readonly #waiters: WaitLists = new WaitLists();
   #private: Set<ArrayBufferLike> | undefined;
   #shared: unknown;
+  #outsideSite: Site | undefined;
   #current: Thread | undefined;
   #phase: "setup" | "starting" | "running" | "after" = "setup";
   #chosen: Choice | undefined;
@@ -341,6 +342,17 @@ export class Execution implements Host {
 
   /** In `setup` and `after` nobody else is there: nobody sleeps, and nobody would wake a sleeper. */
   #outside(op: Op): unknown {
+    const result = this.#alone(op);
+    const { sites } = this.#options;
+    if (sites !== undefined) {
+      this.#outsideSite ??= sites.outside;
+      sites.withStack(this.#outsideSite, op);
+      this.#outsideSite = follow(this.#outsideSite, result, -1);
+    }
+    return result;
+  }
+
+  #alone(op: Op): unknown {
     if (op.kind === "notify") return 0;
     if (op.kind !== "wait" && op.kind !== "waitAsync") return this.#memory.perform(op);
     const value = this.#memory.peek(op) === op.value ? "timed-out" : "not-equal";
