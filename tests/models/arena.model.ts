@@ -1,7 +1,8 @@
 // Slab caches in an arena: an object has one owner, and is not reused while a reader may still see it.
-import { Arena, type SlabCache } from "@faultline/arena";
+import { Arena, ArenaError, type SlabCache } from "@faultline/arena";
 import type { Model } from "@faultline/interleave";
 import { RcuDomain } from "@faultline/sync/rcu";
+import { throughAtomics } from "./own-memory.ts";
 import type { ModelPair } from "./support.ts";
 
 const CACHE = { name: "object", objectWords: 16 };
@@ -90,6 +91,66 @@ const model = (...threads: Model<Int32Array>["threads"]): Model<Int32Array> => (
   after: (words) => attach(words).validate(),
 });
 
+/** Where an arena has its lock. */
+const LOCK = 16;
+
+/** The thread with a lock that is never held. */
+function withoutLock(thread: (words: Int32Array) => unknown): (words: Int32Array) => unknown {
+  return (words) =>
+    throughAtomics(
+      (operation, given) => (given[1] === LOCK ? 0 : operation(...given)),
+      () => thread(words),
+    );
+}
+
+/** Two objects that were deferred, with no reader that could see them. */
+function deferred(): Int32Array {
+  const words = setup();
+  const cache = attach(words).cache(CACHE);
+  const both = [cache.alloc(), cache.alloc()];
+  for (const word of both) cache.freeDeferred(word);
+  return words;
+}
+
+/** Reclaims what it can, whoever has deferred it, and takes an object. */
+function reclaimer(words: Int32Array): void {
+  const cache = attach(words).cache(CACHE);
+  cache.reclaim();
+  words[cache.alloc() + PAYLOAD] = ALIVE;
+}
+
+/** Two of these fill an arena. */
+const LARGE = { name: "large", objectWords: 2032 };
+
+function twoLeft(): Int32Array {
+  const arena = Arena.create({ shared: true, bytes: 2 * 16384, bytesMax: 2 * 16384 });
+  const cache = arena.cache(LARGE);
+  cache.free(cache.alloc());
+  return arena.i32;
+}
+
+/** Makes sure of two objects, and then takes them. */
+function taker(ensure: (cache: SlabCache) => boolean): (words: Int32Array) => void {
+  return (words) => {
+    const cache = attach(words).cache(LARGE);
+    if (!ensure(cache)) return;
+    cache.alloc();
+    cache.alloc();
+  };
+}
+
+function reserves(cache: SlabCache): boolean {
+  try {
+    cache.reserve(2);
+    return true;
+  } catch (error) {
+    if (error instanceof ArenaError) return false;
+    throw error;
+  }
+}
+
+const other = (words: Int32Array): number => attach(words).cache(LARGE).tryAlloc();
+
 export const pairs: readonly ModelPair[] = [
   {
     name: "SlabCache gives an object to one",
@@ -119,6 +180,26 @@ export const pairs: readonly ModelPair[] = [
       replacer((cache, word) => cache.free(word)),
     ),
     finds: /nothing that orders them|reused/,
+    limits: { bound: 2 },
+  },
+  {
+    name: "SlabCache: two that reclaim get different objects",
+    sound: { ...model(reclaimer, reclaimer), setup: deferred },
+    broken: { ...model(withoutLock(reclaimer), withoutLock(reclaimer)), setup: deferred },
+    finds: /nothing that orders them/,
+    limits: { bound: 1 },
+  },
+  {
+    name: "SlabCache keeps what it has promised",
+    sound: { ...model(taker(reserves), other), setup: twoLeft },
+    broken: {
+      ...model(
+        taker((cache) => cache.stats().free >= 2),
+        other,
+      ),
+      setup: twoLeft,
+    },
+    finds: /ENOMEM/,
     limits: { bound: 2 },
   },
 ];
