@@ -3,10 +3,11 @@ import { Arena, ArenaError, type SlabCache } from "@faultline/arena";
 import type { Model } from "@faultline/interleave";
 import { throughAtomics } from "./own-memory.ts";
 import type { ModelPair } from "./support.ts";
+import { privateCopy, sharedCopy } from "./unseen.ts";
 
 const CACHE = { name: "object", objectWords: 16 };
 /** Two of these are a slab. */
-const LARGE = { name: "large", objectWords: 2032 };
+const LARGE = { name: "large", objectWords: 1920 };
 /** A word of the object that the arena does not use. */
 const PAYLOAD = 5;
 
@@ -75,25 +76,28 @@ function reserves(cache: SlabCache): boolean {
 
 const other = (words: Int32Array): number => attach(words).cache(LARGE).tryAlloc();
 
-const model = (setup: () => Int32Array, ...threads: Model<Int32Array>["threads"]): Model<Int32Array> => ({
-  setup,
+const model = (words: Int32Array, ...threads: Model<Int32Array>["threads"]): Model<Int32Array> => ({
+  setup: () => sharedCopy(words),
   threads,
-  after: (words) => attach(words).validate(),
+  after: (words) => Arena.attach({ buffer: privateCopy(words).buffer }).validate(),
 });
+
+const DEFERRED = deferred();
+const TWO_LEFT = twoLeft();
 
 export const pairs: readonly ModelPair[] = [
   {
     name: "SlabCache: two that reclaim get different objects",
-    sound: model(deferred, reclaimer, reclaimer),
-    broken: model(deferred, withoutLock(reclaimer), withoutLock(reclaimer)),
+    sound: model(DEFERRED, reclaimer, reclaimer),
+    broken: model(DEFERRED, withoutLock(reclaimer), withoutLock(reclaimer)),
     finds: /nothing that orders them|EPERM/,
     limits: { bound: 1 },
   },
   {
     name: "SlabCache keeps what it has promised",
-    sound: model(twoLeft, taker(reserves), other),
+    sound: model(TWO_LEFT, taker(reserves), other),
     broken: model(
-      twoLeft,
+      TWO_LEFT,
       taker((cache) => cache.stats().free >= 2),
       other,
     ),

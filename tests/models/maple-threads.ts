@@ -19,7 +19,8 @@ import { MAX_INDEX, type Range, SharedMapleTree } from "@faultline/maple-tree";
 import { layout, poisonNode } from "@faultline/maple-tree/testing";
 import { RcuDomain } from "@faultline/sync/rcu";
 import { SpinLock } from "@faultline/sync/spinlock";
-import { carryOut, NODES, RCU, type Scene, type Stored, sharedCopy } from "./maple-scenes.ts";
+import { carryOut, NODES, RCU, type Scene, type Stored } from "./maple-scenes.ts";
+import { sharedCopy } from "./unseen.ts";
 
 /** A thread of a model whose shared memory is a scene's. */
 export type MapleThread = (words: Int32Array) => unknown;

@@ -8,7 +8,7 @@
  */
 import type { Model } from "@faultline/interleave";
 import { removeGracePeriod } from "@faultline/maple-tree/testing";
-import { GAP_SCENES, PLAIN_SCENES, SCENES, type Scene, sharedCopy } from "./maple-scenes.ts";
+import { GAP_SCENES, PLAIN_SCENES, SCENES, type Scene } from "./maple-scenes.ts";
 import {
   contents,
   cursor,
@@ -26,6 +26,7 @@ import {
 } from "./maple-threads.ts";
 import * as twins from "./maple-twins.ts";
 import type { ModelPair, Twin } from "./support.ts";
+import { sharedCopy } from "./unseen.ts";
 
 const model = (scene: Scene, ...threads: readonly MapleThread[]): Model<Int32Array> => ({
   setup: () => sharedCopy(scene.words),
