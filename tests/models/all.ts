@@ -11,6 +11,7 @@ import { pairs as maple } from "./maple.model.ts";
 import { pairs as queued } from "./queued-locks.model.ts";
 import { pairs as rcu } from "./rcu.model.ts";
 import { pairs as robust } from "./robust.model.ts";
+import { pairs as robustWaits } from "./robust-waits.model.ts";
 import { pairs as rwsem } from "./rwsem.model.ts";
 import { pairs as policies } from "./rwsem-policies.model.ts";
 import type { ModelPair } from "./support.ts";
@@ -22,6 +23,7 @@ export const PAIRS: readonly ModelPair[] = [
   ...policies,
   ...robust,
   ...deaths,
+  ...robustWaits,
   ...events,
   ...conditions,
   ...data,

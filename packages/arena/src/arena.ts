@@ -167,10 +167,10 @@ export class Arena {
    * Opens the arena in a buffer, usually in another worker. For the handle of an unshared arena in its own
    * thread this is the arena itself; elsewhere it is a copy made by structured cloning.
    *
-   * @param options - `agents`, if the arena was created with them
+   * @param agents - the registry, if the arena was created with it
    * @throws ArenaError `EINVAL` if the buffer holds no arena, or one of another version, or `agents` are missing
    */
-  static attach(handle: ArenaHandle, { agents }: Pick<ArenaOptions, "agents"> = {}): Arena {
+  static attach(handle: ArenaHandle, agents?: Agents): Arena {
     const buffer: unknown = handle?.buffer;
     if (!isSharedBuffer(buffer) && !(buffer instanceof ArrayBuffer)) {
       throw new ArenaError(
@@ -208,6 +208,11 @@ export class Arena {
   /** Is the buffer one that several agents can use? */
   get isShared(): boolean {
     return this.#region.lock !== undefined;
+  }
+
+  /** Does it check what it can: poison, generations? Structures built on it check more, too. */
+  get isDebug(): boolean {
+    return this.#region.debug;
   }
 
   /** Re-creates the views if another agent has grown the buffer. Cost: one Atomics load if not. */
@@ -336,12 +341,17 @@ export class Arena {
     });
   }
 
+  /** Who lives, if the arena was created and attached with it. */
+  get agents(): Agents | undefined {
+    return this.#region.agents;
+  }
+
   /**
-   * Cleans up after an agent that has died: takes back the objects in its magazines and the one that it was
-   * allocating or freeing. What it had allocated stays live, since only its user knows who still reaches it.
-   * If it died under the arena's lock, the next that takes the lock makes all lists anew, from the objects'
-   * states; that needs {@link ArenaOptions.agents}, else the arena stays locked. A slab or a carve-out that it
-   * was just making is lost, which `stats()` shows as used. `registry.protect(arena, arena.rcu)` calls it.
+   * Cleans up after an agent that has died: ends its read section, takes back the objects in its magazines and
+   * the one that it was allocating or freeing. What it had allocated stays live, since only its user knows who
+   * still reaches it. If it died under the arena's lock, the next that takes the lock makes all lists anew, from
+   * the objects' states; that needs {@link ArenaOptions.agents}, else the arena stays locked. A slab or a
+   * carve-out that it was just making is lost, which `stats()` shows as used. `registry.protect(arena)` calls it.
    *
    * @param id - of the agent in its `ThreadRegistry`
    * @returns whether it had left anything behind
@@ -350,7 +360,23 @@ export class Arena {
     checkInteger("Arena.agentDied: id", id, 1, 2 ** 30 - 1);
     const region = this.#region;
     const hadLock = region.lock instanceof RobustSpinLock && region.lock.agentDied(id);
-    return region.locked(() => takeBack(region, this.rcu, id)) > 0 || hadLock;
+    const hadSection = this.rcu.agentDied(id);
+    const objects = region.locked(() => takeBack(region, this.rcu, (owner) => owner === id));
+    return hadLock || hadSection || objects > 0;
+  }
+
+  /**
+   * {@link agentDied} for whoever has died and not been reported yet, as far as magazines go. Structures that
+   * free what a dead agent had allocated call it first: else the object in its hand would be freed twice.
+   * Does nothing in an arena without `agents`.
+   *
+   * @returns how many objects are free again
+   */
+  takeBackFromDead(): number {
+    const { agents } = this;
+    if (agents === undefined) return 0;
+    const isDead = (owner: number): boolean => owner !== agents.self && !agents.isAlive(owner);
+    return this.#region.locked(() => takeBack(this.#region, this.rcu, isDead));
   }
 
   /** Gives back this agent's objects at hand, its reservations and its RCU slot; the buffer stays usable for the others. */

@@ -113,6 +113,8 @@ export const ALIGN_WORDS_MAX = 1024;
 
 /** Word of an object that links it into the free list or the deferred FIFO. Word 0 is never used for that. */
 export const LINK = 1;
+/** Word of an object in which `alloc(owner)` notes who it is for. */
+export const OWNER_MARK = 3;
 /** Word of a deferred object that holds its grace-period cookie. */
 export const COOKIE = 2;
 

@@ -10,14 +10,15 @@ import * as L from "./layout.ts";
 import { placeAt, State, stateIndex } from "./object-state.ts";
 import type { Region } from "./region.ts";
 
-/** Takes everything back from the magazines of agent `id`. Lock held, all lists in order. @returns objects */
-export function takeBack(region: Region, rcu: RcuDomain, id: number): number {
+/** Takes everything back from the magazines of agents that `isDead`. Lock held, all lists in order. @returns objects */
+export function takeBack(region: Region, rcu: RcuDomain, isDead: (id: number) => boolean): number {
   let objects = 0;
   for (let index = 0; index < region.i32[L.CACHES]; index++) {
     const depot = new Depot(region, rcu, index);
     const shift = alignShiftOf(region, index);
     for (const record of recordsOf(region, index)) {
-      if (region.i32[record + L.OWNER] === id) objects += emptyRecord(region, depot, record, shift);
+      const owner = region.i32[record + L.OWNER];
+      if (owner > 0 && isDead(owner)) objects += emptyRecord(region, depot, record, shift);
     }
   }
   return objects;

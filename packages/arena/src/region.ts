@@ -32,7 +32,8 @@ export class Region {
   readonly lock: SpinLock | RobustSpinLock | undefined;
   /** Makes what the lock protects anew, for the first that takes it after its holder's death. Lock held. */
   onRepair: (() => void) | undefined = undefined;
-  readonly #agents: Agents | undefined;
+  /** Who lives, if the arena outlives those who die in it. */
+  readonly agents: Agents | undefined;
   readonly debug: boolean;
   /** Called with the new buffer after an unshared one has been replaced. */
   onReplace: ((buffer: ArrayBuffer) => void) | undefined = undefined;
@@ -41,7 +42,7 @@ export class Region {
   /** @param agents - whose deaths the lock survives; it is in the words whether it is needed */
   constructor(buffer: ArrayBuffer | SharedArrayBuffer, agents?: Agents) {
     this.buffer = buffer;
-    this.#agents = agents;
+    this.agents = agents;
     this.i32 = new Int32Array(buffer, 0, buffer.byteLength / 4);
     this.f64 = new Float64Array(buffer, 0, buffer.byteLength / 8);
     this.u8 = new Uint8Array(buffer, 0, buffer.byteLength);
@@ -53,7 +54,7 @@ export class Region {
 
   /** Id under which this agent is known to those that outlive it, 0 if it has none. */
   get self(): number {
-    return this.#agents?.self ?? currentAgentId();
+    return this.agents?.self ?? currentAgentId();
   }
 
   /** Re-creates the views if another agent has grown the buffer. Cost: one Atomics load if not. */

@@ -101,34 +101,32 @@ export class SlabCache {
   /**
    * Allocates an object.
    *
+   * @param owner - if not 0, word 3 of the object holds it before anybody can see that the object is allocated:
+   * {@link live} then finds what belongs to an owner, also what an agent had taken when it died
    * @returns its first word, a multiple of `alignWords`. Words 0 and 1 are zero, the others are undefined
    * @throws ArenaError `ENOMEM` if the arena is full, with everything as it was
    *
    * May grow the buffer: read `arena.i32` again afterwards. Cost: constant; see the bench.
    */
-  alloc(): number {
-    const word = this.tryAlloc();
+  alloc(owner = 0): number {
+    const word = this.tryAlloc(owner);
     if (word === 0) throw outOfMemory(`${this.name}.alloc`, this.#region);
     return word;
   }
 
   /** As {@link alloc}, but returns 0 if the arena is full. */
-  tryAlloc(): number {
+  tryAlloc(owner = 0): number {
     const region = this.#region;
     if (region.failure.isArmed && this.#promised === 0 && region.failure.take(this.name)) return 0;
     const magazine = this.#magazine;
     let word = magazine === undefined ? 0 : magazine.pop();
     if (word === 0) {
-      word = this.#allocFromDepot();
+      word = this.#allocFromDepot(owner);
       if (word === 0) return 0;
-    }
-    setPlace(region.u8, stateIndex(word, this.#alignShift), State.Live);
+    } else this.#enliven(word, owner);
     if (this.#promised > 0) this.#setPromised(this.#promised - 1);
-    const words = region.i32;
-    words[word] = 0;
-    words[word + 1] = 0;
     this.#magazine?.layDown();
-    if (region.debug) checkPoison(words, word, this.objectWords, this.name);
+    if (region.debug) checkPoison(region.i32, word, this.objectWords, this.name, owner);
     return word;
   }
 
@@ -255,13 +253,15 @@ export class SlabCache {
 
   /**
    * The first words of all objects that are allocated and not freed, in no order: what has leaked, if nothing
-   * should be left. Takes the lock for the whole walk. Cost: proportional to the slabs' size; for tests.
+   * should be left. With an owner, only those allocated for it. Takes the lock for the whole walk. Cost:
+   * proportional to the slabs' size; for tests and repairs.
    */
-  live(): number[] {
+  live(owner = 0): number[] {
     return this.#region.locked(() => {
       const found: number[] = [];
       this.#depot.forEachObject((word, state) => {
-        if (placeAt(this.#region.u8, state) === State.Live) found.push(word);
+        const isOwned = owner === 0 || this.#region.i32[word + L.OWNER_MARK] === owner;
+        if (isOwned && placeAt(this.#region.u8, state) === State.Live) found.push(word);
       });
       return found;
     });
@@ -305,39 +305,50 @@ export class SlabCache {
   }
 
   /** Nothing was at hand. @returns a live object, 0 if there is none */
-  #allocFromDepot(): number {
+  #allocFromDepot(owner: number): number {
     const region = this.#region;
     region.enter();
-    const word = this.#take();
+    const word = this.#take(owner);
     region.leave();
-    return word === 0 ? this.#allocSlow() : word;
+    return word === 0 ? this.#allocSlow(owner) : word;
   }
 
   /** The depot had nothing: reclaim, then make a slab. In a shared arena others may win the race, hence the loop. */
-  #allocSlow(): number {
+  #allocSlow(owner: number): number {
     const region = this.#region;
     while (this.#reclaimBatch() > 0) {
-      const reclaimed = region.locked(() => this.#take());
+      const reclaimed = region.locked(() => this.#take(owner));
       if (reclaimed !== 0) return reclaimed;
     }
-    return region.locked(() => this.#take() || (this.#depot.addSlabs(1) ? this.#take() : 0));
+    return region.locked(() => this.#take(owner) || (this.#depot.addSlabs(1) ? this.#take(owner) : 0));
   }
 
   /** Takes a free object that nobody else has reserved, and fills half of the magazine; 0 if there is none. Lock held. */
-  #take(): number {
+  #take(owner: number): number {
     const isHeld = this.#held > 0;
     const word = this.#depot.take(isHeld);
     if (isHeld) this.#setHeld(this.#held - 1);
-    if (this.#isShared && word !== 0) this.#fillAfter(word);
+    if (word === 0) return 0;
+    if (this.#isShared) this.#fillAfter(word, owner);
+    else this.#enliven(word, owner);
     return word;
   }
 
+  /** The object is the caller's; `owner` is noted before its state says so. */
+  #enliven(word: number, owner: number): void {
+    const { i32, u8 } = this.#region;
+    i32[word] = 0;
+    i32[word + 1] = 0;
+    if (owner !== 0) i32[word + L.OWNER_MARK] = owner;
+    setPlace(u8, stateIndex(word, this.#alignShift), State.Live);
+  }
+
   /** `word` goes out to the caller, half a magazine comes in with it. Lock held. */
-  #fillAfter(word: number): void {
+  #fillAfter(word: number, owner: number): void {
     // What has been promised does not grow the buffer.
     const magazine = this.#adopt(this.#promised === 0);
     magazine?.takeInHand(word);
-    setPlace(this.#region.u8, stateIndex(word, this.#alignShift), State.Live);
+    this.#enliven(word, owner);
     if (magazine !== undefined) this.#fill(magazine, magazine.half - 1);
   }
 

@@ -12,7 +12,7 @@ const BASE = L.cacheRecord(0);
 
 /** Plays all agents in one thread: `self` says whose turn it is. */
 class Agents {
-  self = 1024;
+  self = 5000;
   readonly dead = new Set<number>();
   isAlive(id: number): boolean {
     return !this.dead.has(id);
@@ -23,7 +23,7 @@ interface Stage {
   readonly agents: Agents;
   readonly arena: Arena;
   readonly cache: SlabCache;
-  /** The agent 1024 dies with these words left behind; 1025 goes on. */
+  /** The agent 5000 dies with these words left behind; 5001 goes on. */
   die(
     change?: (i32: Int32Array, record: number) => void,
     hasLock?: boolean,
@@ -36,10 +36,10 @@ function setup(): Stage {
   const cache = arena.cache(OPTIONS);
   const die: Stage["die"] = (change = () => {}, hasLock = false) => {
     change(arena.i32, arena.i32[BASE + L.MAGAZINES]);
-    if (hasLock) arena.i32[L.LOCK] = 1024;
-    agents.dead.add(1024);
-    agents.self = 1025;
-    const survivor = Arena.attach(arena.handle(), { agents });
+    if (hasLock) arena.i32[L.LOCK] = 5000;
+    agents.dead.add(5000);
+    agents.self = 5001;
+    const survivor = Arena.attach(arena.handle(), agents);
     return { arena: survivor, cache: survivor.cache(OPTIONS) };
   };
   return { agents, arena, cache, die };
@@ -52,11 +52,11 @@ describe("the death of an agent", () => {
     cache.reserve(100);
     expect(cache.stats()).toMatchObject({ live: 1, atHand: 56, reserved: 100 });
     const survivor = die();
-    expect(survivor.arena.agentDied(1024)).toBe(true);
+    expect(survivor.arena.agentDied(5000)).toBe(true);
     survivor.arena.validate();
     expect(survivor.cache.stats()).toMatchObject({ atHand: 0, reserved: 0, live: 1 });
     expect(survivor.cache.live()).toEqual([word]);
-    expect(survivor.arena.agentDied(1024)).toBe(false);
+    expect(survivor.arena.agentDied(5000)).toBe(false);
   });
 
   // What the words are between the stores of alloc() and free(); `word` is the last object at hand.
@@ -84,7 +84,7 @@ describe("the death of an agent", () => {
     const record = arena.i32[BASE + L.MAGAZINES];
     const word = arena.i32[record + L.ENTRIES + arena.i32[record + L.COUNT] - 1];
     const survivor = die((i32) => change(i32, record, word));
-    survivor.arena.agentDied(1024);
+    survivor.arena.agentDied(5000);
     survivor.arena.validate();
     expect(survivor.cache.stats()).toMatchObject({ live: 0, free: 63, atHand: 0 });
   });
@@ -121,7 +121,7 @@ describe("the death of an agent", () => {
     // A chunk above the carve-outs, so that what is begun there lies inside the arena.
     Array.from({ length: 100 }, () => cache.alloc()).forEach((word) => void cache.free(word));
     const survivor = die((i32, record) => change(i32, record, words), true);
-    survivor.arena.agentDied(1024);
+    survivor.arena.agentDied(5000);
     survivor.arena.validate();
     survivor.arena.rcu.synchronize();
     survivor.cache.reclaim();
@@ -133,7 +133,7 @@ describe("the death of an agent", () => {
     const { arena, agents } = setup();
     expect(() => Arena.attach(arena.handle())).toThrow("was created with agents, attach needs them");
     const plain = Arena.create({ shared: true });
-    expect(() => Arena.attach(plain.handle(), { agents })).toThrow("was created without agents");
+    expect(() => Arena.attach(plain.handle(), agents)).toThrow("was created without agents");
     expect(() => Arena.create({ agents })).toThrow("agents are for a shared arena");
     expect(() => arena.agentDied(0)).toThrow(
       "Arena.agentDied: id must be an integer in 1..1073741823, got 0",
@@ -150,8 +150,8 @@ describe("workers terminated at any instruction", () => {
   it("leave an arena in which every object is live, free or deferred, and nobody hangs", async () => {
     const arena = Arena.create({ shared: true, bytes: KIB16, bytesMax: 2 ** 24, agents });
     const cache = arena.cache(OPTIONS);
-    agents.protect(arena, arena.rcu);
-    for (let death = 0; death < 25; death++) {
+    agents.protect(arena);
+    for (let death = 0; death < 12; death++) {
       const ids = [agents.reserve(), agents.reserve()];
       const workers = ids.map((id) => start(arena, id));
       await Promise.all(workers.map((worker) => once(worker, "message")));

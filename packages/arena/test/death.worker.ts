@@ -8,7 +8,7 @@ import { ThreadRegistry } from "@faultline/sync";
 const { handle, registry, id } = workerData as { handle: ArenaHandle; registry: Int32Array; id: number };
 const agents = new ThreadRegistry(registry, 0);
 agents.join(id);
-const arena = Arena.attach(handle, { agents });
+const arena = Arena.attach(handle, agents);
 const cache = arena.cache({ name: "node", objectWords: 64, alignWords: 64 });
 const mine: number[] = [];
 parentPort?.postMessage("running");

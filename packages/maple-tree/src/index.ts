@@ -14,12 +14,14 @@ export {
   MAX_NODE_ENTRY,
   NODE_ENTRY,
   TEACHING_GEOMETRY,
+  WIDE_GEOMETRY,
   ZERO_ENTRY,
 } from "./geometry.ts";
 export type { HistoryOptions, RecordedWrite, TreeHistory } from "./history.ts";
 export { LocalCursor } from "./local-cursor.ts";
 export { MapleTree, type MapleTreeOptions, type StoredRange, type ValueRange } from "./local-tree.ts";
 export type { IndexRange, Range } from "./ranges.ts";
+export type { Recovery } from "./recover.ts";
 export type { Reservation } from "./reservation.ts";
 export { SharedMapleTree, type SharedMapleTreeHandle } from "./shared-tree.ts";
 export { MapleSnapshot } from "./snapshot.ts";

@@ -18,7 +18,7 @@ import type { TreeJSON } from "./tree-json.ts";
 import { type Violation, validate } from "./validate.ts";
 import { ValueTable, ZERO } from "./value-table.ts";
 import { isEmpty, lookup } from "./walk.ts";
-import { clear, write } from "./write.ts";
+import { clear, eraseAt, write, writeIfEmpty } from "./write.ts";
 import { WriteState } from "./write-state.ts";
 
 /** Indices `first..last`, both inclusive, and the value stored over them; `undefined` for an empty range. */
@@ -138,7 +138,7 @@ export class MapleTree<V> {
    */
   get(index: number): V | undefined {
     checkIndex("get: index", index);
-    return this.#table.values[lookup(this.core, index)];
+    return this.#table.visible(lookup(this.core, index));
   }
 
   /** Is anything stored at `index`? */
@@ -173,10 +173,9 @@ export class MapleTree<V> {
   /** Stores `value` over `[first, last]` if nothing is stored in it. @throws MapleError `EEXIST` if anything is */
   insertRange(first: number, last: number, value: V | undefined): void {
     checkRange("insertRange", first, last);
-    const there = readRange(this.core, first);
-    if (there.entry !== 0 || there.last < last) {
-      const at = there.entry !== 0 ? first : there.last + 1;
-      throw new MapleError("EEXIST", `insertRange: ${first}..${last} is not empty, index ${at} is in use`);
+    const used = writeIfEmpty(this.#writer, first, last, 0);
+    if (used >= 0) {
+      throw new MapleError("EEXIST", `insertRange: ${first}..${last} is not empty, index ${used} is in use`);
     }
     if (value !== undefined) this.#store(first, last, value);
   }
@@ -189,8 +188,7 @@ export class MapleTree<V> {
   /** Erases the whole range that `index` lies in. @returns the value that was there */
   delete(index: number): V | undefined {
     checkIndex("delete: index", index);
-    const { first, last, entry } = readRange(this.core, index);
-    return entry === 0 ? undefined : this.#store(first, last, undefined);
+    return this.#table.value(eraseAt(this.#writer, index));
   }
 
   /** Erases everything. */
