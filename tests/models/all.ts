@@ -1,5 +1,6 @@
 // Every model of our own code, in the order of the packages.
 import { pairs as arena } from "./arena.model.ts";
+import { pairs as arenaSharing } from "./arena-sharing.model.ts";
 import { pairs as conditions } from "./conditions.model.ts";
 import { pairs as data } from "./data.model.ts";
 import { pairs as deaths } from "./deaths.model.ts";
@@ -29,5 +30,6 @@ export const PAIRS: readonly ModelPair[] = [
   ...rcu,
   ...gracePeriods,
   ...arena,
+  ...arenaSharing,
   ...maple,
 ];

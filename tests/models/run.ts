@@ -43,7 +43,9 @@ for (const { name, sound, broken, finds, others = [], options, limits, fullLimit
   }
 }
 const seconds = Math.round((Date.now() - start) / 1000);
+const busy = Math.round((process.cpuUsage().user + process.cpuUsage().system) / 1e6);
 console.log(
-  `${chosen.length} models, ${total.executions} executions; ${total.found} of ${total.twins} broken twins found; ${seconds} s`,
+  `${chosen.length} models, ${total.executions} executions; ${total.found} of ${total.twins} broken twins found; ` +
+    `${seconds} s, of which ${busy} s on a processor`,
 );
 process.exitCode = isGood ? 0 : 1;
