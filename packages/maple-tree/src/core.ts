@@ -16,6 +16,32 @@ import { checkGeometry, type Geometry, WIDE_GEOMETRY } from "./geometry.ts";
 import * as L from "./layout.ts";
 import { type Recovery, recover } from "./recover.ts";
 
+// V8 folds constants of the module itself, but loads imported ones each time; see layout.ts.
+const {
+  FLAGS,
+  FLAG_GAPS,
+  FLAG_LOCK_EXTERNAL,
+  FLAG_LOCK_INTERNAL,
+  FLAG_RCU,
+  FLAG_WRAPPED,
+  GEOMETRY,
+  HEADER_WORDS,
+  HEIGHT,
+  LOCK,
+  MAGIC,
+  MAGIC_VALUE,
+  NODES,
+  NODE_ALIGN,
+  NODE_WORDS,
+  PARENT,
+  ROOT,
+  SLOTS,
+  VERSION,
+} = L;
+const ARANGE: typeof L.NodeType.Arange = L.NodeType.Arange;
+const RANGE: typeof L.NodeType.Range = L.NodeType.Range;
+const LEAF: typeof L.NodeType.Leaf = L.NodeType.Leaf;
+
 /** Who keeps writers apart. */
 export type LockMode = "internal" | "external" | "none";
 
@@ -41,6 +67,11 @@ export class TreeCore {
   readonly header: number;
   readonly cache: SlabCache;
   readonly geometry: Geometry;
+  /** Slots of a leaf, and the least that is not too few. */
+  readonly leafSlots: number;
+  readonly leafSlotsMin: number;
+  /** Do ascending stores fill leaves? The kernel splits them in other places, and so do trees of its geometry. */
+  readonly packs: boolean;
   readonly gaps: boolean;
   rcu: boolean;
   readonly lockMode: LockMode;
@@ -61,20 +92,23 @@ export class TreeCore {
     const words = arena.i32;
     this.arena = arena;
     this.header = header;
-    this.cache = arena.cache({ name: NODE_CACHE, objectWords: L.NODE_WORDS, alignWords: L.NODE_ALIGN });
-    const flags = words[header + L.FLAGS]!;
-    const packed = words[header + L.GEOMETRY]!;
+    this.cache = arena.cache({ name: NODE_CACHE, objectWords: NODE_WORDS, alignWords: NODE_ALIGN });
+    const flags = words[header + FLAGS]!;
+    const packed = words[header + GEOMETRY]!;
     this.geometry = {
       leafSlots: packed & 0xff,
       rangeSlots: (packed >> 8) & 0xff,
       arangeSlots: (packed >> 16) & 0xff,
     };
-    this.gaps = (flags & L.FLAG_GAPS) !== 0;
-    this.rcu = (flags & L.FLAG_RCU) !== 0;
+    this.leafSlots = this.geometry.leafSlots;
+    this.packs = this.leafSlots > 16;
+    this.leafSlotsMin = this.minSlotsOf(LEAF);
+    this.gaps = (flags & FLAG_GAPS) !== 0;
+    this.rcu = (flags & FLAG_RCU) !== 0;
     this.lockMode =
-      (flags & L.FLAG_LOCK_INTERNAL) !== 0
+      (flags & FLAG_LOCK_INTERNAL) !== 0
         ? "internal"
-        : (flags & L.FLAG_LOCK_EXTERNAL) !== 0
+        : (flags & FLAG_LOCK_EXTERNAL) !== 0
           ? "external"
           : "none";
     this.concurrent = arena.isShared && this.rcu;
@@ -86,7 +120,7 @@ export class TreeCore {
   /** With a registry of who lives, the next writer repairs what one that died has left. */
   #newLock(): SpinLock | RobustSpinLock {
     const { i32, agents } = this.arena;
-    const word = this.header + L.LOCK;
+    const word = this.header + LOCK;
     if (agents === undefined) return new SpinLock(i32, word);
     const repair = (): void => {
       this.#recovered = recover(this);
@@ -113,7 +147,7 @@ export class TreeCore {
       return lock.withLock(() => this.#recovered ?? recover(this));
     }
     const result = recover(this);
-    if (lock !== undefined) Atomics.store(this.arena.i32, this.header + L.LOCK, 0);
+    if (lock !== undefined) Atomics.store(this.arena.i32, this.header + LOCK, 0);
     return result;
   }
 
@@ -125,22 +159,21 @@ export class TreeCore {
     if (lock !== "internal" && lock !== "external" && lock !== "none") {
       throw new RangeError(`lock must be internal, external or none, got ${String(lock)}`);
     }
-    const header = arena.allocWords(L.HEADER_WORDS);
+    const header = arena.allocWords(HEADER_WORDS);
     const words = arena.i32;
-    words[header + L.FLAGS] =
-      (options.gaps === true ? L.FLAG_GAPS : 0) |
-      (options.rcu === false ? 0 : L.FLAG_RCU) |
-      (lock === "internal" ? L.FLAG_LOCK_INTERNAL : lock === "external" ? L.FLAG_LOCK_EXTERNAL : 0);
-    words[header + L.GEOMETRY] =
-      geometry.leafSlots | (geometry.rangeSlots << 8) | (geometry.arangeSlots << 16);
-    Atomics.store(words, header + L.MAGIC, L.MAGIC_VALUE);
+    words[header + FLAGS] =
+      (options.gaps === true ? FLAG_GAPS : 0) |
+      (options.rcu === false ? 0 : FLAG_RCU) |
+      (lock === "internal" ? FLAG_LOCK_INTERNAL : lock === "external" ? FLAG_LOCK_EXTERNAL : 0);
+    words[header + GEOMETRY] = geometry.leafSlots | (geometry.rangeSlots << 8) | (geometry.arangeSlots << 16);
+    Atomics.store(words, header + MAGIC, MAGIC_VALUE);
     return new TreeCore(arena, header);
   }
 
   /** Opens the tree whose header is at `header`. @throws MapleError `EINVAL` if there is none */
   static attach(arena: Arena, header: number): TreeCore {
     arena.refresh();
-    if (!Number.isInteger(header) || header <= 0 || arena.i32[header] !== L.MAGIC_VALUE) {
+    if (!Number.isInteger(header) || header <= 0 || arena.i32[header] !== MAGIC_VALUE) {
       throw new MapleError("EINVAL", `attach: word ${String(header)} is not the root of a maple tree`);
     }
     return new TreeCore(arena, header);
@@ -155,35 +188,35 @@ export class TreeCore {
   }
 
   get rootWord(): number {
-    return Atomics.load(this.arena.i32, this.header + L.ROOT);
+    return Atomics.load(this.arena.i32, this.header + ROOT);
   }
 
   /** {@link rootWord} for those whom no writer can disturb: the lock is held, or there is one agent. */
   get root(): number {
-    return this.arena.i32[this.header + L.ROOT]!;
+    return this.arena.i32[this.header + ROOT]!;
   }
 
   get height(): number {
-    return Atomics.load(this.arena.i32, this.header + L.HEIGHT);
+    return Atomics.load(this.arena.i32, this.header + HEIGHT);
   }
 
   get nodeCount(): number {
-    return Atomics.load(this.arena.i32, this.header + L.NODES);
+    return Atomics.load(this.arena.i32, this.header + NODES);
   }
 
   /** Type of the internal nodes. */
   get internalType(): L.NodeType {
-    return this.gaps ? L.NodeType.Arange : L.NodeType.Range;
+    return this.gaps ? ARANGE : RANGE;
   }
 
   slotsOf(type: number): number {
-    if (type === L.NodeType.Leaf) return this.geometry.leafSlots;
-    return type === L.NodeType.Arange ? this.geometry.arangeSlots : this.geometry.rangeSlots;
+    if (type === LEAF) return this.geometry.leafSlots;
+    return type === ARANGE ? this.geometry.arangeSlots : this.geometry.rangeSlots;
   }
 
   /** A node other than those on the right edge has more than this many used slots. */
   minSlotsOf(type: number): number {
-    return type === L.NodeType.Arange ? (this.geometry.arangeSlots >> 1) - 1 : (this.slotsOf(type) >> 1) - 2;
+    return type === ARANGE ? (this.geometry.arangeSlots >> 1) - 1 : (this.slotsOf(type) >> 1) - 2;
   }
 
   /** Runs `fn` with the tree's own lock held, if it has one. */
@@ -212,9 +245,15 @@ export class TreeCore {
     this.#newVersion();
   }
 
+  /** Odd while a write is under way; see layout.ts. */
+  get version(): number {
+    const word = this.header + VERSION;
+    return this.concurrent ? Atomics.load(this.arena.i32, word) : this.arena.i32[word]!;
+  }
+
   #newVersion(): void {
     const i32 = this.arena.i32;
-    const word = this.header + L.VERSION;
+    const word = this.header + VERSION;
     if (this.concurrent) Atomics.store(i32, word, i32[word]! + 1);
     else i32[word] = i32[word]! + 1;
   }
@@ -231,6 +270,11 @@ export class TreeCore {
     const event = writeEvent(this.#steps, entry, this.height);
     this.#steps = [];
     this.onWrite(event);
+  }
+
+  /** May nodes be overwritten? Not under readers, nor while somebody wants to hear of each new one. */
+  get inPlace(): boolean {
+    return !this.rcu && !this.observed;
   }
 
   /** Does anybody want to know the steps of a write? */
@@ -271,11 +315,11 @@ export class TreeCore {
 
   /** Does the node's parent word point at the node itself? */
   isDead(node: number): boolean {
-    return Atomics.load(this.arena.i32, node + L.PARENT) === node;
+    return Atomics.load(this.arena.i32, node + PARENT) === node;
   }
 
   markDead(node: number): void {
-    this.put(node + L.PARENT, node);
+    this.put(node + PARENT, node);
     if (this.observed) this.step({ what: "dead", node });
   }
 
@@ -296,7 +340,7 @@ export class TreeCore {
   /** The store that makes new nodes reachable. `node` 0 means the root word. */
   publish(node: number, slot: number, to: number): void {
     const words = this.arena.i32;
-    const word = node === 0 ? this.header + L.ROOT : node + L.SLOTS + slot;
+    const word = node === 0 ? this.header + ROOT : node + SLOTS + slot;
     const from = words[word]!;
     this.put(word, to);
     if (this.observed) this.step({ what: "publish", node, slot, from, to });
@@ -304,31 +348,31 @@ export class TreeCore {
 
   /** Lets readers run beside the writer, or not. Only while no other agent can see the tree. */
   setRcu(on: boolean): void {
-    const word = this.header + L.FLAGS;
+    const word = this.header + FLAGS;
     const flags = this.arena.i32[word]!;
-    Atomics.store(this.arena.i32, word, on ? flags | L.FLAG_RCU : flags & ~L.FLAG_RCU);
+    Atomics.store(this.arena.i32, word, on ? flags | FLAG_RCU : flags & ~FLAG_RCU);
     this.rcu = on;
     this.concurrent = on && this.arena.isShared;
   }
 
   /** Has cyclic allocation handed out the last index, so that the next one tells of the wrap? Lock held. */
   get wrapped(): boolean {
-    return (this.arena.i32[this.header + L.FLAGS]! & L.FLAG_WRAPPED) !== 0;
+    return (this.arena.i32[this.header + FLAGS]! & FLAG_WRAPPED) !== 0;
   }
 
   set wrapped(on: boolean) {
-    const word = this.header + L.FLAGS;
+    const word = this.header + FLAGS;
     const flags = this.arena.i32[word]!;
-    Atomics.store(this.arena.i32, word, on ? flags | L.FLAG_WRAPPED : flags & ~L.FLAG_WRAPPED);
+    Atomics.store(this.arena.i32, word, on ? flags | FLAG_WRAPPED : flags & ~FLAG_WRAPPED);
   }
 
   setHeight(height: number): void {
-    this.put(this.header + L.HEIGHT, height);
+    this.put(this.header + HEIGHT, height);
   }
 
   /** Only writers count, under the lock. */
   #count(change: number): void {
-    const word = this.header + L.NODES;
+    const word = this.header + NODES;
     this.put(word, this.arena.i32[word]! + change);
   }
 }

@@ -7,6 +7,28 @@ import { checkRange } from "./errors.ts";
 import * as L from "./layout.ts";
 import { newPlace, type Place, stepTo, walkTo } from "./walk.ts";
 
+// V8 folds constants of the module itself, but loads imported ones each time; see layout.ts.
+const { META, NODE_MASK, PARENT, PIVOTS_F64, SLOTS, TAG_MASK, VERSION } = L;
+
+/**
+ * Moves a place from the last slot of its leaf to just before the first slot of the next one, if both have the same
+ * parent. Nobody writes meanwhile.
+ */
+function nextLeaf(core: TreeCore, place: Place): boolean {
+  const i32 = core.arena.i32;
+  const parent = i32[place.leaf + PARENT]!;
+  if (parent < 0) return false;
+  const node = parent & NODE_MASK;
+  const slot = (parent & TAG_MASK) + 1;
+  if (slot > (i32[node + META]! & 0xff)) return false;
+  place.leaf = i32[node + SLOTS + slot]! & NODE_MASK;
+  place.end = i32[place.leaf + META]! & 0xff;
+  place.slot = -1;
+  place.leafMin = place.leafMax + 1;
+  place.leafMax = core.arena.f64[(node >> 1) + PIVOTS_F64 + slot]!;
+  return true;
+}
+
 /** A slot of a node, and the range of that node. */
 export interface Position {
   readonly min: number;
@@ -26,12 +48,14 @@ export type CursorStatus =
   | "error";
 /** Place of a cursor, and single steps from range to range. Package-internal: the base of `MapleCursor`. */
 export class CursorPlace {
-  /** First index of the request, or of the result. */
-  index: number;
-  /** Last index of the request, or of the result; inclusive. */
-  last: number;
-  /** Where the cursor stands. */
-  status: CursorStatus = "start";
+  #index = 0;
+  #last = 0;
+  #status: CursorStatus = "start";
+  /**
+   * The tree's version if {@link quickNext} may go on from here, -1 if not: then the cursor is active, on all of the
+   * range that `place` tells of a tree which nobody else can write to. Every change of the request clears it.
+   */
+  #quick = -1;
   /** Errno of status `error`, 0 otherwise. */
   error = 0;
   protected readonly core: TreeCore;
@@ -44,6 +68,36 @@ export class CursorPlace {
   protected within = false;
   /** Where `reserve()` stopped: the lowest node that holds all of a range which leaves its leaf. */
   protected span: Position | undefined = undefined;
+
+  /** First index of the request, or of the result. */
+  get index(): number {
+    return this.#index;
+  }
+
+  set index(index: number) {
+    this.#unquick();
+    this.#index = index;
+  }
+
+  /** Last index of the request, or of the result; inclusive. */
+  get last(): number {
+    return this.#last;
+  }
+
+  set last(last: number) {
+    this.#unquick();
+    this.#last = last;
+  }
+
+  /** Where the cursor stands. */
+  get status(): CursorStatus {
+    return this.#status;
+  }
+
+  set status(status: CursorStatus) {
+    this.#unquick();
+    this.#status = status;
+  }
 
   constructor(core: TreeCore, index: number, last: number) {
     checkRange("cursor", index, last);
@@ -114,7 +168,7 @@ export class CursorPlace {
   protected walkFrom(at: number = this.index): number {
     const core = this.core;
     const place = this.place;
-    this.version = Atomics.load(core.i32, core.header + L.VERSION);
+    this.version = core.version;
     walkTo(core, at, place);
     this.placed = place.leaf !== 0 && (this.version & 1) === 0;
     this.within = false;
@@ -131,7 +185,8 @@ export class CursorPlace {
   protected step(direction: 1 | -1): number {
     const core = this.core;
     const place = this.place;
-    const fresh = this.placed && this.version === Atomics.load(core.i32, core.header + L.VERSION);
+    this.#unquick();
+    const fresh = this.placed && this.version === core.version;
     const narrowed = fresh && this.within && place.first <= this.index && place.last >= this.last;
     if (narrowed) {
       this.index = place.first;
@@ -146,6 +201,64 @@ export class CursorPlace {
     this.index = direction === 1 ? Math.max(place.first, at) : place.first;
     this.last = direction === 1 ? place.last : Math.min(place.last, at);
     return place.entry;
+  }
+
+  /** Lets the next {@link quickNext} go on from here if it can. */
+  protected arm(): void {
+    const { core, place } = this;
+    const stands = this.placed && !this.within && this.#status === "active" && !core.concurrent;
+    if (stands && place.first === this.#index && place.last === this.#last) this.#quick = this.version;
+  }
+
+  /**
+   * The next stored range where that is simple: see `#quick`; and it must begin by `max`. Loops over a tree spend
+   * their time here, so it loads no more than it must.
+   *
+   * @returns its entry; 0 if it is not simple, with nothing changed but the leaf that `place` names
+   */
+  protected quickNext(max: number): number {
+    const { core, place } = this;
+    const i32 = core.arena.i32;
+    if (this.#quick !== i32[core.header + VERSION]!) return 0;
+    const f64 = core.arena.f64;
+    let slot = place.slot + 1;
+    if (slot > place.end) {
+      if (!this.#nextLeaf()) return 0;
+      slot = 0;
+    }
+    const { leaf } = place;
+    let pivot = (leaf >> 1) + PIVOTS_F64 + slot;
+    let first = this.#last + 1;
+    let entry = i32[leaf + SLOTS + slot]!;
+    if (entry === 0) {
+      // No empty range follows an empty one, and only the last leaf ends with one.
+      if (slot === place.end) return 0;
+      first = f64[pivot]! + 1;
+      slot++;
+      pivot++;
+      entry = i32[leaf + SLOTS + slot]!;
+    }
+    if (first > max) return 0;
+    place.slot = slot;
+    this.#index = first;
+    this.#last = f64[pivot]!;
+    return entry;
+  }
+
+  /** Takes `place` from the last slot of its leaf to before the first slot of the next one, if it knows that. */
+  #nextLeaf(): boolean {
+    this.#unquick();
+    if (!nextLeaf(this.core, this.place)) return false;
+    this.#quick = this.version;
+    return true;
+  }
+
+  /** Ends quick steps, which leave the range of `place` as it was. */
+  #unquick(): void {
+    if (this.#quick < 0) return;
+    this.#quick = -1;
+    this.place.first = this.#index;
+    this.place.last = this.#last;
   }
 
   /** mas_next_slot(): from [index,last] to the next entry, or range if `empty`, not going beyond `max`. */

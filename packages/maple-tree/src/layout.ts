@@ -37,6 +37,12 @@
  *          section: then no write has begun since, so the leaf has not been handed to the arena
  */
 
+/*
+ * The hot paths have local copies of these constants (`const { SLOTS } = L`). V8 folds a constant of the module that
+ * uses it, but loads an imported one from its cell each time and checks that it is still a small integer: 21 ns
+ * against 15 for a cursor's step.
+ */
+
 /** Words of a node. */
 export const NODE_WORDS = 96;
 /** Its alignment; a slot number fits below it. */

@@ -19,6 +19,11 @@ import type { TreeCore } from "./core.ts";
 import { MAX_INDEX } from "./geometry.ts";
 import * as L from "./layout.ts";
 
+// V8 folds constants of the module itself, but loads imported ones each time; see layout.ts.
+const { META, NODE_MASK, PARENT, PIVOTS_F64, ROOT, SLOTS, TAG_MASK } = L;
+const LEAF: typeof L.NodeType.Leaf = L.NodeType.Leaf;
+const ARANGE: typeof L.NodeType.Arange = L.NodeType.Arange;
+
 /** Where a walk ended: the slot's range, and the leaf so that a cursor can go on from there. */
 export interface Place {
   first: number;
@@ -30,11 +35,13 @@ export interface Place {
   /** Range of the leaf. */
   leafMin: number;
   leafMax: number;
+  /** Last used slot of the leaf, as far as nobody writes meanwhile. */
+  end: number;
 }
 
 /** A place nobody has walked to. */
 export function newPlace(): Place {
-  return { first: 0, last: 0, entry: 0, leaf: 0, slot: 0, leafMin: 0, leafMax: 0 };
+  return { first: 0, last: 0, entry: 0, leaf: 0, slot: 0, leafMin: 0, leafMax: 0, end: 0 };
 }
 
 /**
@@ -51,12 +58,12 @@ function lookupAlone(core: TreeCore, index: number): number {
   const arena = core.arena;
   const i32 = arena.i32;
   const f64 = arena.f64;
-  let handle = i32[core.header + L.ROOT]!;
+  let handle = i32[core.header + ROOT]!;
   if (handle <= 0) return index === 0 ? 0 - handle : 0;
   for (;;) {
-    const node = handle & L.NODE_MASK;
-    const next = i32[node + L.SLOTS + slotOf(f64, handle, index)]!;
-    if ((handle & L.TAG_MASK) === L.NodeType.Leaf) return next;
+    const node = handle & NODE_MASK;
+    const next = i32[node + SLOTS + slotOf(f64, handle, index)]!;
+    if ((handle & TAG_MASK) === LEAF) return next;
     handle = next;
   }
 }
@@ -76,13 +83,13 @@ export function isEmpty(core: TreeCore): boolean {
 
 function lookupConcurrent(core: TreeCore, index: number): number {
   const arena = core.arena;
-  const rootWord = core.header + L.ROOT;
+  const rootWord = core.header + ROOT;
   let i32 = arena.i32;
   let f64 = arena.f64;
   let handle = Atomics.load(i32, rootWord);
   for (;;) {
     if (handle <= 0) return index === 0 ? 0 - handle : 0;
-    const node = handle & L.NODE_MASK;
+    const node = handle & NODE_MASK;
     if (node >= i32.length) {
       // Another agent grew the arena and put the node there.
       arena.ensure(node);
@@ -90,9 +97,9 @@ function lookupConcurrent(core: TreeCore, index: number): number {
       f64 = arena.f64;
     }
     const slot = slotOf(f64, handle, index);
-    const next = Atomics.load(i32, node + L.SLOTS + slot);
-    if (Atomics.load(i32, node + L.PARENT) === node) handle = Atomics.load(i32, rootWord);
-    else if ((handle & L.TAG_MASK) === L.NodeType.Leaf) return next;
+    const next = Atomics.load(i32, node + SLOTS + slot);
+    if (Atomics.load(i32, node + PARENT) === node) handle = Atomics.load(i32, rootWord);
+    else if ((handle & TAG_MASK) === LEAF) return next;
     else handle = next;
   }
 }
@@ -105,9 +112,9 @@ function lookupConcurrent(core: TreeCore, index: number): number {
  * choose between four parts: their loads do not wait for each other, and the first three find the cache line.
  */
 export function slotOf(f64: Float64Array, handle: number, index: number): number {
-  const first = ((handle & L.NODE_MASK) >> 1) + L.PIVOTS_F64;
+  const first = ((handle & NODE_MASK) >> 1) + PIVOTS_F64;
   let at = first + (+(f64[first + 7]! < index) << 3);
-  if ((handle & L.TAG_MASK) !== L.NodeType.Arange) {
+  if ((handle & TAG_MASK) !== ARANGE) {
     at += (+(f64[first + 15]! < index) + +(f64[first + 23]! < index)) << 3;
   }
   at += (+(f64[at + 1]! < index) + +(f64[at + 3]! < index) + +(f64[at + 5]! < index)) << 1;
@@ -116,7 +123,7 @@ export function slotOf(f64: Float64Array, handle: number, index: number): number
 
 /** Slot of `index` in a leaf; see {@link slotOf}. */
 export function leafSlotOf(f64: Float64Array, leaf: number, index: number): number {
-  const first = (leaf >> 1) + L.PIVOTS_F64;
+  const first = (leaf >> 1) + PIVOTS_F64;
   let at = (+(f64[first + 7]! < index) + +(f64[first + 15]! < index) + +(f64[first + 23]! < index)) << 3;
   at += first;
   at += (+(f64[at + 1]! < index) + +(f64[at + 3]! < index) + +(f64[at + 5]! < index)) << 1;
@@ -137,18 +144,18 @@ export function walkAlone(core: TreeCore, index: number, place: Place): void {
   const arena = core.arena;
   const i32 = arena.i32;
   const f64 = arena.f64;
-  let handle = i32[core.header + L.ROOT]!;
+  let handle = i32[core.header + ROOT]!;
   if (handle <= 0) return rootPlace(handle, index, place);
   let min = 0;
   let max = MAX_INDEX;
   for (;;) {
-    const node = handle & L.NODE_MASK;
+    const node = handle & NODE_MASK;
     const slot = slotOf(f64, handle, index);
-    const pivots = (node >> 1) + L.PIVOTS_F64;
+    const pivots = (node >> 1) + PIVOTS_F64;
     const first = slot === 0 ? min : f64[pivots + slot - 1]! + 1;
     const last = f64[pivots + slot]!;
-    const next = i32[node + L.SLOTS + slot]!;
-    if ((handle & L.TAG_MASK) === L.NodeType.Leaf) {
+    const next = i32[node + SLOTS + slot]!;
+    if ((handle & TAG_MASK) === LEAF) {
       place.first = first;
       place.last = last;
       place.entry = next;
@@ -156,6 +163,7 @@ export function walkAlone(core: TreeCore, index: number, place: Place): void {
       place.slot = slot;
       place.leafMin = min;
       place.leafMax = max;
+      place.end = i32[node + META]! & 0xff;
       return;
     }
     handle = next;
@@ -166,24 +174,24 @@ export function walkAlone(core: TreeCore, index: number, place: Place): void {
 
 function walkConcurrent(core: TreeCore, index: number, place: Place): void {
   const arena = core.arena;
-  const rootWord = core.header + L.ROOT;
+  const rootWord = core.header + ROOT;
   restart: for (;;) {
     let handle = Atomics.load(arena.i32, rootWord);
     if (handle <= 0) return rootPlace(handle, index, place);
     let min = 0;
     let max = MAX_INDEX;
     for (;;) {
-      const node = handle & L.NODE_MASK;
+      const node = handle & NODE_MASK;
       arena.ensure(node);
       const i32 = arena.i32;
       const f64 = arena.f64;
       const slot = slotOf(f64, handle, index);
-      const pivots = (node >> 1) + L.PIVOTS_F64;
+      const pivots = (node >> 1) + PIVOTS_F64;
       const first = slot === 0 ? min : f64[pivots + slot - 1]! + 1;
       const last = f64[pivots + slot]!;
-      const next = Atomics.load(i32, node + L.SLOTS + slot);
-      if (Atomics.load(i32, node + L.PARENT) === node) continue restart;
-      if ((handle & L.TAG_MASK) === L.NodeType.Leaf) {
+      const next = Atomics.load(i32, node + SLOTS + slot);
+      if (Atomics.load(i32, node + PARENT) === node) continue restart;
+      if ((handle & TAG_MASK) === LEAF) {
         place.first = first;
         place.last = last;
         place.entry = next;
@@ -191,6 +199,7 @@ function walkConcurrent(core: TreeCore, index: number, place: Place): void {
         place.slot = slot;
         place.leafMin = min;
         place.leafMax = max;
+        place.end = i32[node + META]! & 0xff;
         return;
       }
       handle = next;
@@ -228,11 +237,12 @@ export function stepTo(core: TreeCore, place: Place, direction: 1 | -1): void {
   const slot = place.slot + direction;
   const i32 = core.arena.i32;
   const f64 = core.arena.f64;
-  const pivots = (leaf >> 1) + L.PIVOTS_F64;
+  const pivots = (leaf >> 1) + PIVOTS_F64;
   const first = slot === 0 ? place.leafMin : f64[pivots + slot - 1]! + 1;
   const last = f64[pivots + slot]!;
-  const entry = Atomics.load(i32, leaf + L.SLOTS + slot);
-  if (Atomics.load(i32, leaf + L.PARENT) === leaf) return walkTo(core, index, place);
+  const word = leaf + SLOTS + slot;
+  const entry = core.concurrent ? Atomics.load(i32, word) : i32[word]!;
+  if (core.concurrent && Atomics.load(i32, leaf + PARENT) === leaf) return walkTo(core, index, place);
   place.first = first;
   place.last = last;
   place.entry = entry;

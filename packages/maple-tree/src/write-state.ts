@@ -22,6 +22,11 @@ export class WriteState {
   bulk = false;
   /** Entry that was stored at the requested first index. */
   old = 0;
+  /** The leaf of the last quick store, its range, and the tree's version since. */
+  hint = 0;
+  hintMin = 0;
+  hintMax = 0;
+  hintVersion = -1;
   /** The leaf, its last used slot and its range. */
   leaf = 0;
   end = 0;

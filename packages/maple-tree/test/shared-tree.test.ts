@@ -1,11 +1,5 @@
 import { Arena } from "@faultline/arena";
-import {
-  KERNEL_GEOMETRY,
-  MAX_INDEX,
-  MapleError,
-  SharedMapleTree,
-  WIDE_GEOMETRY,
-} from "@faultline/maple-tree";
+import { KERNEL_GEOMETRY, MAX_INDEX, MapleError, SharedMapleTree } from "@faultline/maple-tree";
 import { describe, expect, it } from "vitest";
 import { makeTree, rangesText } from "./helpers.ts";
 
@@ -147,7 +141,7 @@ describe("attaching", () => {
     attached.storeRange(30, 39, 2);
     const opened = SharedMapleTree.open(structuredClone(tree.handle()));
     expect(rangesText(opened)).toBe("0-9=. 10-19=1 20-29=. 30-39=2 40-max=.");
-    expect([opened.hasGaps, opened.geometry]).toEqual([true, WIDE_GEOMETRY]);
+    expect([opened.hasGaps, opened.geometry]).toEqual([true, KERNEL_GEOMETRY]);
     opened.arena.close();
   });
 
