@@ -74,7 +74,7 @@ describe("a writer that is terminated at any moment of a write", () => {
             deaths++;
           }
         }
-        expect(deaths).toBeGreaterThan(20 * WRITES);
+        expect(deaths).toBeGreaterThan(10 * WRITES);
       });
     }
   }
