@@ -18,15 +18,16 @@
  * An unshared arena belongs to one thread. When its buffer is replaced by a larger one, the RCU domain goes on
  * in the copy, so a read section may stay open across an allocation.
  *
- * Lock order: the arena's spinlock is innermost. It is held for a constant number of steps, or one batch of
- * reclaimed objects, or while the buffer grows; never while callbacks or hooks run.
+ * Lock order: the arena's spinlock is innermost, and most calls do not take it (magazine.ts). It is held for a
+ * constant number of steps, or one batch of reclaimed objects, or while the buffer grows; never while callbacks
+ * or hooks run.
  */
-import { type Agents, RcuDomain } from "@faultline/sync";
+import { type Agents, RcuDomain, RobustSpinLock } from "@faultline/sync";
 import { ArenaError, checkInteger } from "./errors.ts";
 import type { FailureScope } from "./failure.ts";
 import * as L from "./layout.ts";
+import { rebuildAll, takeBack } from "./recovery.ts";
 import { isSharedBuffer, outOfMemory, Region } from "./region.ts";
-import { repairArena } from "./repair.ts";
 import { SlabCache, type SlabStats } from "./slab.ts";
 import { validateArena } from "./validate.ts";
 
@@ -40,13 +41,18 @@ export interface ArenaOptions {
   readonly shared?: boolean;
   /** Agents that may use `arena.rcu` at the same time, `1..4096`. Default 32. */
   readonly agentsMax?: number;
-  /** Poison free objects and check the poison on alloc, to find writes after free. Default `false`. */
-  readonly debug?: boolean;
   /**
-   * Who lives: a `ThreadRegistry`. With it a shared arena, and what is built on it, outlives agents that are
-   * terminated at any instruction; all of them have joined the registry, and attach with it. Default none.
+   * Objects which each agent keeps at hand per cache of a shared arena, to allocate and free without the lock,
+   * `0..56`. What one agent has at hand no other can allocate. Default 56; 0: every call takes the lock.
+   */
+  readonly magazineObjects?: number;
+  /**
+   * Registry of the agents that will use a shared arena, each of which has joined it. The arena then survives
+   * the death of an agent at any instruction: see {@link Arena.agentDied}. Costs nothing where nobody dies.
    */
   readonly agents?: Agents;
+  /** Poison free objects and check the poison on alloc, to find writes after free. Default `false`. */
+  readonly debug?: boolean;
 }
 
 /** What {@link SlabCache} objects look like. */
@@ -115,7 +121,7 @@ export class Arena {
   private constructor(region: Region) {
     this.#region = region;
     this.rcu = new RcuDomain(region.i32, L.RCU);
-    region.repair = () => repairArena(region.i32, this.rcu.cookie());
+    region.onRepair = () => rebuildAll(region, this.rcu);
     if (isSharedBuffer(region.buffer)) return;
     unshared.set(region.buffer, this);
     region.onReplace = (buffer) => {
@@ -132,9 +138,13 @@ export class Arena {
    * @throws ArenaError `ENOMEM` if the host has no buffer of that size
    */
   static create(options: ArenaOptions = {}): Arena {
-    const { shared = false, debug = false, agentsMax = AGENTS_MAX_DEFAULT } = options;
-    const agents = shared ? options.agents : undefined;
+    const { shared = false, debug = false, agentsMax = AGENTS_MAX_DEFAULT, agents } = options;
+    const { magazineObjects = L.MAGAZINE_OBJECTS_MAX } = options;
     checkInteger("Arena.create: agentsMax", agentsMax, 1, AGENTS_MAX_LIMIT);
+    checkInteger("Arena.create: magazineObjects", magazineObjects, 0, L.MAGAZINE_OBJECTS_MAX);
+    if (agents !== undefined && !shared) {
+      throw new ArenaError("EINVAL", "Arena.create: agents are for a shared arena");
+    }
     const carve = L.RCU + L.roundUp(RcuDomain.words(agentsMax), 16);
     const headerBytes = L.roundUp(carve * 4, L.CHUNK_BYTES);
     const { bytes, bytesMax } = checkSizes(options, headerBytes);
@@ -146,6 +156,7 @@ export class Arena {
     words[L.NEXT] = headerBytes / 4;
     words[L.CARVE] = carve;
     words[L.CARVE_END] = headerBytes / 4;
+    words[L.MAGAZINE_OBJECTS] = magazineObjects;
     words[L.FLAGS] = (debug ? L.FLAG_DEBUG : 0) | (agents === undefined ? 0 : L.FLAG_ROBUST);
     words[L.MAGIC] = L.MAGIC_VALUE;
     new RcuDomain(words, L.RCU, { agentsMax }).close();
@@ -157,8 +168,7 @@ export class Arena {
    * thread this is the arena itself; elsewhere it is a copy made by structured cloning.
    *
    * @param agents - the registry, if the arena was created with it
-   * @throws ArenaError `EINVAL` if the buffer holds no arena, or one of another version, or one that was created
-   * with a registry and none is given, or the other way round
+   * @throws ArenaError `EINVAL` if the buffer holds no arena, or one of another version, or `agents` are missing
    */
   static attach(handle: ArenaHandle, agents?: Agents): Arena {
     const buffer: unknown = handle?.buffer;
@@ -171,8 +181,12 @@ export class Arena {
     const known = isSharedBuffer(buffer) ? undefined : unshared.get(buffer);
     if (known !== undefined) return known;
     checkHeader(buffer);
-    checkAgents(buffer, agents);
     if (!isSharedBuffer(buffer)) forgetReaders(buffer);
+    const isRobust = (new Int32Array(buffer, 0, L.CHUNK_WORDS)[L.FLAGS] & L.FLAG_ROBUST) !== 0;
+    if (isRobust !== (agents !== undefined)) {
+      const what = isRobust ? "was created with agents, attach needs them" : "was created without agents";
+      throw new ArenaError("EINVAL", `Arena.attach: this arena ${what}`);
+    }
     return new Arena(new Region(buffer, agents));
   }
 
@@ -191,26 +205,14 @@ export class Arena {
     return this.#region.f64;
   }
 
-  /** Who lives, if the arena was created or attached with it. */
-  get agents(): Agents | undefined {
-    return this.#region.agents;
-  }
-
-  /**
-   * Cleans up after an agent that never runs again: its read section, and the arena's lock if it died in it.
-   * For `registry.protect(arena)`; with `agents` the lock also recovers by itself, when somebody waits for it.
-   *
-   * @returns whether it found anything of the agent's
-   */
-  agentDied(id: number): boolean {
-    const { lock } = this.#region;
-    const held = lock !== undefined && "agentDied" in lock && lock.agentDied(id);
-    return this.rcu.agentDied(id) || held;
-  }
-
   /** Is the buffer one that several agents can use? */
   get isShared(): boolean {
     return this.#region.lock !== undefined;
+  }
+
+  /** Does it check what it can: poison, generations? Structures built on it check more, too. */
+  get isDebug(): boolean {
+    return this.#region.debug;
   }
 
   /** Re-creates the views if another agent has grown the buffer. Cost: one Atomics load if not. */
@@ -223,7 +225,7 @@ export class Arena {
    * cover the whole object, and a whole carve-out of up to 4096 words. Cost: one comparison if they do.
    */
   ensure(word: number): void {
-    if (word >= this.#region.i32.length) this.#region.refresh();
+    this.#region.ensure(word);
   }
 
   /**
@@ -339,9 +341,47 @@ export class Arena {
     });
   }
 
-  /** Gives back this agent's reservations and its RCU slot; the buffer stays usable for the others. */
+  /** Who lives, if the arena was created and attached with it. */
+  get agents(): Agents | undefined {
+    return this.#region.agents;
+  }
+
+  /**
+   * Cleans up after an agent that has died: ends its read section, takes back the objects in its magazines and
+   * the one that it was allocating or freeing. What it had allocated stays live, since only its user knows who
+   * still reaches it. If it died under the arena's lock, the next that takes the lock makes all lists anew, from
+   * the objects' states; that needs {@link ArenaOptions.agents}, else the arena stays locked. A slab or a
+   * carve-out that it was just making is lost, which `stats()` shows as used. `registry.protect(arena)` calls it.
+   *
+   * @param id - of the agent in its `ThreadRegistry`
+   * @returns whether it had left anything behind
+   */
+  agentDied(id: number): boolean {
+    checkInteger("Arena.agentDied: id", id, 1, 2 ** 30 - 1);
+    const region = this.#region;
+    const hadLock = region.lock instanceof RobustSpinLock && region.lock.agentDied(id);
+    const hadSection = this.rcu.agentDied(id);
+    const objects = region.locked(() => takeBack(region, this.rcu, (owner) => owner === id));
+    return hadLock || hadSection || objects > 0;
+  }
+
+  /**
+   * {@link agentDied} for whoever has died and not been reported yet, as far as magazines go. Structures that
+   * free what a dead agent had allocated call it first: else the object in its hand would be freed twice.
+   * Does nothing in an arena without `agents`.
+   *
+   * @returns how many objects are free again
+   */
+  takeBackFromDead(): number {
+    const { agents } = this;
+    if (agents === undefined) return 0;
+    const isDead = (owner: number): boolean => owner !== agents.self && !agents.isAlive(owner);
+    return this.#region.locked(() => takeBack(this.#region, this.rcu, isDead));
+  }
+
+  /** Gives back this agent's objects at hand, its reservations and its RCU slot; the buffer stays usable for the others. */
   close(): void {
-    for (const cache of this.#caches.values()) cache.unreserve();
+    for (const cache of this.#caches.values()) cache.close();
     this.rcu.close();
   }
 
@@ -391,13 +431,6 @@ function checkHeader(buffer: ArrayBuffer | SharedArrayBuffer): void {
       `Arena.attach: arena of version ${words[L.VERSION]}, expected ${L.VERSION_VALUE}`,
     );
   }
-}
-
-/** Whether locks name their owners must be the same for everybody. */
-function checkAgents(buffer: ArrayBuffer | SharedArrayBuffer, agents: Agents | undefined): void {
-  const robust = ((new Int32Array(buffer, 0, 16)[L.FLAGS] ?? 0) & L.FLAG_ROBUST) !== 0;
-  if (robust === (agents !== undefined)) return;
-  throw new ArenaError("EINVAL", `Arena.attach: the arena was created ${robust ? "with" : "without"} agents`);
 }
 
 /** The readers of the arena that was cloned are no readers of the clone, and would hold up its grace periods. */

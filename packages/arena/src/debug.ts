@@ -2,7 +2,7 @@
  * Poison: in debug mode free objects are filled with a pattern, which alloc() expects to find again. A
  * difference means that somebody wrote to the object after freeing it. The link in word 1 is exempt.
  */
-import { LINK, OWNER } from "./layout.ts";
+import { LINK, OWNER_MARK } from "./layout.ts";
 import { POISON } from "./region.ts";
 
 /** Fills `count` words with the pattern. */
@@ -19,7 +19,7 @@ export function checkPoison(
   owner: number,
 ): void {
   for (let i = LINK + 1; i < objectWords; i++) {
-    if (words[word + i] === POISON || (i === OWNER && owner !== 0)) continue;
+    if (words[word + i] === POISON || (i === OWNER_MARK && owner !== 0)) continue;
     throw new Error(
       `${name}.alloc: word ${word + i} (object ${word} + ${i}) was written after free: ${words[word + i]}`,
     );

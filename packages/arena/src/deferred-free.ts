@@ -45,7 +45,7 @@ export function popElapsed(
   region: Region,
   base: number,
   rcu: RcuDomain,
-  putFree: (words: Int32Array, word: number) => void,
+  putFree: (word: number) => void,
 ): number {
   const words = region.i32;
   let elapsed: number | undefined;
@@ -56,7 +56,7 @@ export function popElapsed(
     if (cookie !== elapsed && !rcu.poll(cookie)) break;
     elapsed = cookie;
     const next = words[head + L.LINK];
-    putFree(words, head);
+    putFree(head);
     head = next;
   }
   words[base + L.DEFERRED_HEAD] = head;

@@ -13,7 +13,7 @@
  * its views got it through a lock or an Atomics load of a published word, both later than that store, so its
  * refresh() sees a length that covers the word.
  */
-import { type Agents, RobustSpinLock, SpinLock } from "@faultline/sync";
+import { type Agents, currentAgentId, RobustSpinLock, SpinLock } from "@faultline/sync";
 import { ArenaError } from "./errors.ts";
 import { FailureInjection } from "./failure.ts";
 import * as L from "./layout.ts";
@@ -25,44 +25,47 @@ export const POISON = 0x6b6b6b6b;
 export class Region {
   i32: Int32Array;
   f64: Float64Array;
+  /** For the objects' states alone; everything else is words. */
+  u8: Uint8Array;
   buffer: ArrayBuffer | SharedArrayBuffer;
   /** Absent on an unshared buffer, which only one thread can reach. */
   readonly lock: SpinLock | RobustSpinLock | undefined;
+  /** Makes what the lock protects anew, for the first that takes it after its holder's death. Lock held. */
+  onRepair: (() => void) | undefined = undefined;
   /** Who lives, if the arena outlives those who die in it. */
   readonly agents: Agents | undefined;
   readonly debug: boolean;
-  /** Puts the words right after an owner of the lock has died; called with the lock held. */
-  repair: () => void = () => {};
   /** Called with the new buffer after an unshared one has been replaced. */
   onReplace: ((buffer: ArrayBuffer) => void) | undefined = undefined;
   readonly failure: FailureInjection = new FailureInjection();
 
+  /** @param agents - whose deaths the lock survives; it is in the words whether it is needed */
   constructor(buffer: ArrayBuffer | SharedArrayBuffer, agents?: Agents) {
     this.buffer = buffer;
+    this.agents = agents;
     this.i32 = new Int32Array(buffer, 0, buffer.byteLength / 4);
     this.f64 = new Float64Array(buffer, 0, buffer.byteLength / 8);
+    this.u8 = new Uint8Array(buffer, 0, buffer.byteLength);
     this.debug = (this.i32[L.FLAGS] & L.FLAG_DEBUG) !== 0;
-    this.agents = agents;
-    this.lock = isSharedBuffer(buffer) ? this.#newLock() : undefined;
+    if (!isSharedBuffer(buffer)) this.lock = undefined;
+    else if (agents === undefined) this.lock = new SpinLock(this.i32, L.LOCK);
+    else this.lock = new RobustSpinLock(this.i32, L.LOCK, { agents, repair: () => this.#repair() });
   }
 
-  #newLock(): SpinLock | RobustSpinLock {
-    const { agents } = this;
-    if (agents === undefined) return new SpinLock(this.i32, L.LOCK);
-    return new RobustSpinLock(this.i32, L.LOCK, { agents, repair: () => this.#repair() });
-  }
-
-  /** The one who died may have grown the buffer and not said so. */
-  #repair(): void {
-    Atomics.store(this.i32, L.WORDS, this.buffer.byteLength / 4);
-    this.refresh();
-    this.repair();
+  /** Id under which this agent is known to those that outlive it, 0 if it has none. */
+  get self(): number {
+    return this.agents?.self ?? currentAgentId();
   }
 
   /** Re-creates the views if another agent has grown the buffer. Cost: one Atomics load if not. */
   refresh(): Int32Array {
     if (this.lock !== undefined && Atomics.load(this.i32, L.WORDS) !== this.i32.length) this.#view();
     return this.i32;
+  }
+
+  /** Makes sure that the views cover `word`. */
+  ensure(word: number): void {
+    if (word >= this.i32.length) this.refresh();
   }
 
   /** Takes the arena's lock, if it has one, and makes the views current. Pair with {@link leave}. */
@@ -97,6 +100,11 @@ export class Region {
     return first;
   }
 
+  /** Can `count` words be carved out of the chunk that is begun? Lock held. */
+  canCarve(count: number): boolean {
+    return this.i32[L.CARVE] + L.roundUp(count, 16) <= this.i32[L.CARVE_END];
+  }
+
   /**
    * Carves `count` zeroed words, 16-word aligned; 0 if impossible. Lock held. A carve-out that fits a chunk
    * lies in one, so a view that covers its first word covers all of it.
@@ -104,7 +112,7 @@ export class Region {
   carve(count: number): number {
     const size = L.roundUp(count, 16);
     const at = this.i32[L.CARVE];
-    if (at + size <= this.i32[L.CARVE_END]) {
+    if (this.canCarve(count)) {
       this.i32[L.CARVE] = at + size;
       this.i32[L.CARVED] += size;
       return at;
@@ -154,10 +162,18 @@ export class Region {
     if (this.debug) old.fill(POISON);
   }
 
+  /** The last holder of the lock died with it. */
+  #repair(): void {
+    this.#view(); // it may have grown the buffer without saying so
+    Atomics.store(this.i32, L.WORDS, this.i32.length);
+    this.onRepair?.();
+  }
+
   #view(): void {
     const bytes = this.buffer.byteLength;
     this.i32 = new Int32Array(this.buffer, 0, bytes / 4);
     this.f64 = new Float64Array(this.buffer, 0, bytes / 8);
+    this.u8 = new Uint8Array(this.buffer, 0, bytes);
   }
 }
 

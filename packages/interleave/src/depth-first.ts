@@ -9,8 +9,10 @@
  * A preemption bound makes reduction unsound (an equivalent execution may need more preemptions), so with a
  * bound every order within it is run.
  */
-import type { Execution, Point, Scheduler } from "./execution.ts";
-import { type Choice, dependent, type Step } from "./op.ts";
+import type { Execution } from "./execution.ts";
+import { type Choice, dependent, type Step, wakes } from "./op.ts";
+import type { Scheduler } from "./scheduler.ts";
+import { firstDue, nextOp, type Point, type Thread } from "./thread.ts";
 
 interface Node {
   /** Empty where nothing can be explored but what was chosen first. */
@@ -29,10 +31,21 @@ interface Node {
   /** Threads whose subtree was seen, with the steps that they would make. */
   sleep: Map<number, readonly Step[]>;
   /** Threads whose subtree was explored from here. */
-  explored: number;
+  readonly explored: number[];
+  /** Does the thread that is explored at the moment repeat a read here? The others parked it when they went. */
+  repeats: boolean;
   /** Steps made here by the thread that is explored at the moment. */
   current: Step[];
   chosen: Choice | undefined;
+}
+
+/** A search between two executions. */
+export interface SavedSearch {
+  readonly nodes: readonly Node[];
+  readonly steps: readonly Step[];
+  readonly clocks: readonly (readonly number[])[];
+  readonly times: readonly number[];
+  readonly bounded: boolean;
 }
 
 /** Options of a depth-first search. */
@@ -62,8 +75,31 @@ export class DepthFirst implements Scheduler {
   /** Was an execution left out because of the bound? */
   bounded = false;
 
-  constructor(options: DepthFirstOptions) {
+  constructor(options: DepthFirstOptions, saved?: SavedSearch) {
     this.#options = options;
+    if (saved === undefined) return;
+    this.#nodes.push(...saved.nodes);
+    this.#steps = [...saved.steps];
+    this.#clocks = saved.clocks.map((clock) => [...clock]);
+    this.#times = [...saved.times];
+    this.bounded = saved.bounded;
+    this.#started = saved.nodes.length > 0;
+  }
+
+  /** What it takes to go on from here, in place of the {@link next} execution. */
+  save(): SavedSearch {
+    return {
+      nodes: this.#nodes,
+      steps: this.#steps,
+      clocks: this.#clocks,
+      times: this.#times,
+      bounded: this.bounded,
+    };
+  }
+
+  /** Does it leave out executions that are equivalent to others? */
+  get reduces(): boolean {
+    return this.#options.reduction;
   }
 
   /** Prefix of the next execution, `undefined` when all were run. */
@@ -93,8 +129,11 @@ export class DepthFirst implements Scheduler {
     if (chosen === undefined) return;
     if (node.todo.some((choice) => choice.thread === chosen.thread)) return;
     if (node.current.length > 0) {
-      node.explored++;
-      if (this.#options.reduction) node.sleep = new Map(node.sleep).set(chosen.thread, node.current);
+      node.explored.push(chosen.thread);
+      // Of a parked spinner only the death was explored: it must not sleep when it may go on.
+      if (this.#options.reduction && node.point.parking[chosen.thread] === "no") {
+        node.sleep = new Map(node.sleep).set(chosen.thread, node.current);
+      }
     }
     node.current = [];
     node.chosen = undefined;
@@ -117,8 +156,8 @@ export class DepthFirst implements Scheduler {
 
   #truncate(depth: number): void {
     this.#steps.length = Math.min(this.#steps.length, depth);
-    this.#clocks.length = this.#steps.length;
-    this.#times.length = this.#steps.length;
+    this.#clocks.length = Math.min(this.#clocks.length, depth);
+    this.#times.length = Math.min(this.#times.length, depth);
   }
 
   choose(execution: Execution): Choice | undefined {
@@ -159,7 +198,7 @@ export class DepthFirst implements Scheduler {
     const spinner = node.chosen!.thread;
     node.current = [];
     node.chosen = undefined;
-    if (node.explored > 0 || node.todo.length > 0) return;
+    if (node.explored.length > 0 || node.todo.length > 0) return;
     const fresh: Node = { ...node, able: execution.able, point: execution.point(), todo: [] };
     this.#nodes[this.#nodes.length - 1] = fresh;
     if (this.#options.reduction) this.#plan(fresh);
@@ -181,7 +220,8 @@ export class DepthFirst implements Scheduler {
       todo: [],
       backtrack: this.#options.reduction ? new Set() : NOBODY,
       sleep: this.#options.reduction && parent !== undefined ? stillAsleep(parent, step!) : ASLEEP,
-      explored: 0,
+      explored: [],
+      repeats: false,
       current: [],
       chosen: undefined,
     };
@@ -230,7 +270,11 @@ export class DepthFirst implements Scheduler {
     // A spin is one choice: whatever depends on any of its steps wakes its thread.
     let at = depth;
     while (this.#nodes[at]?.forced) at--;
-    this.#nodes[at]?.current.push(step);
+    const node = this.#nodes[at];
+    if (node !== undefined) {
+      if (at === depth) node.repeats = execution.threads[step.choice.thread]!.repeats > 0;
+      node.current.push(step);
+    }
     if (!this.#options.reduction) {
       this.#steps.push(step);
       return;
@@ -246,9 +290,9 @@ export class DepthFirst implements Scheduler {
       const earlier = this.#steps[i]!;
       const other = earlier.choice.thread;
       if (other === thread || clock[other]! >= this.#times[i]!) continue;
-      if (!dependent(earlier, step) && !earlier.woken.includes(thread)) continue;
+      if (!dependent(earlier, step) && !wakes(earlier, step)) continue;
       // A sleeper without a timeout could do nothing before it was woken.
-      if (step.kind !== "wake" || step.op.timeoutMs !== Number.POSITIVE_INFINITY)
+      if (step.kind !== "wake" || step.sleep >= 0 || step.op.timeoutMs !== Number.POSITIVE_INFINITY)
         this.#reverse(i, step, depth);
       join(clock, this.#clocks[i]!);
     }
@@ -256,6 +300,36 @@ export class DepthFirst implements Scheduler {
     this.#steps.push(step);
     this.#clocks.push(clock);
     this.#times.push(clock[thread]!);
+  }
+
+  /**
+   * A sleeper could time out here, had not others used up the limit. That one of them did not is a choice that
+   * no step tells of: it is planned as if this timeout had come, as one that theirs depend on.
+   */
+  denied(execution: Execution, thread: Thread): void {
+    if (!this.#options.reduction) return;
+    const depth = execution.steps.length;
+    const { index } = thread;
+    const sleep = thread.status === "idle" ? firstDue(thread) : -1;
+    const choice: Choice = { thread: index, action: "timeout" };
+    const op = nextOp(thread, sleep)!;
+    const missed: Step = {
+      choice,
+      kind: "timeout",
+      op,
+      result: "",
+      changed: false,
+      after: 0,
+      woken: [],
+      sleep,
+    };
+    const known = this.#clockOf(index, depth);
+    for (let i = depth - 1; i >= 0; i--) {
+      const spent = this.#steps[i]!;
+      const other = spent.choice.thread;
+      if (spent.kind !== "timeout" || other === index || known[other]! >= this.#times[i]!) continue;
+      this.#reverse(i, missed, depth);
+    }
   }
 
   #clockOf(thread: number, depth: number): number[] {
@@ -331,7 +405,12 @@ function stillAsleep(parent: Node, step: Step): Map<number, readonly Step[]> {
   const asleep = new Map<number, readonly Step[]>();
   for (const [thread, steps] of parent.sleep) {
     if (thread === step.choice.thread) continue;
-    if (!steps.some((other) => dependent(other, step) || step.woken.includes(thread)))
+    // Where it went from here the spinner was parked: what the spinner does next has not been seen there.
+    if (parent.repeats && parent.explored.includes(thread)) continue;
+    if (
+      !steps.some((other) => dependent(other, step)) &&
+      !step.woken.some((woken) => woken.thread === thread)
+    )
       asleep.set(thread, steps);
   }
   return asleep;

@@ -289,11 +289,6 @@ describe("models that cannot be repeated", () => {
     );
     expect(report.failure).toMatchObject({ kind: "nondeterministic", message: /SharedArrayBuffer/ });
   });
-
-  it("are told when a thread is async", async () => {
-    const report = await check(model({ setup: words(1), threads: [async (w) => void Atomics.load(w, 0)] }));
-    expect(report.failure).toMatchObject({ kind: "nondeterministic", message: /async/ });
-  });
 });
 
 describe("chance, bounds and shards", () => {

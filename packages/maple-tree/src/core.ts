@@ -83,6 +83,8 @@ export class TreeCore {
   onAllocate: ((nodes: number) => boolean) | undefined = undefined;
   /** Nodes taken in advance, by a {@link Reservation} whose write is under way. */
   prepaid: number[] = [];
+  /** Called at the beginning of every write, to throw if the external lock is not held. */
+  assertWrite: (() => void) | undefined = undefined;
   readonly #lock: SpinLock | RobustSpinLock | undefined;
   #steps: StepEvent[] = [];
   /** What the lock has repaired before it was given to us. */
@@ -233,11 +235,26 @@ export class TreeCore {
     if (this.concurrent) this.arena.rcu.readUnlock();
   }
 
+  /** Is there anything to ask before a write? */
+  get #checksLock(): boolean {
+    return this.assertWrite !== undefined || (this.arena.isDebug && this.#lock !== undefined);
+  }
+
   /** A write begins, with the lock held: look at nodes that other agents have made, and warn cursors. */
   writeBegin(): void {
+    if (this.#checksLock) this.#assertWriteLocked();
     this.arena.refresh();
     this.#newVersion();
     if (this.observed) this.#steps = [];
+  }
+
+  /** @throws MapleError `EPERM` unless the lock that keeps writers apart is held, as far as that can be told */
+  #assertWriteLocked(): void {
+    this.assertWrite?.();
+    const lock = this.#lock;
+    if (lock === undefined) return;
+    const isHeld = lock instanceof RobustSpinLock ? lock.owner === this.arena.agents?.self : lock.isLocked;
+    if (!isHeld) throw new MapleError("EPERM", "write: the tree's lock is not held; write in tree.locked()");
   }
 
   /** The write is over, or was refused. */

@@ -5,8 +5,9 @@
  * - `EEXIST`: insert over a range where something is stored
  * - `EBUSY`: no gap of that size
  * - `ENOMEM`: the arena has no room for the new nodes
+ * - `EPERM`: in debug mode, a write without the tree's lock
  */
-export type MapleErrorCode = "EINVAL" | "EEXIST" | "EBUSY" | "ENOMEM";
+export type MapleErrorCode = "EINVAL" | "EEXIST" | "EBUSY" | "ENOMEM" | "EPERM";
 
 /** A refusal of a tree, after which the tree is as it was before the call. */
 export class MapleError extends Error {

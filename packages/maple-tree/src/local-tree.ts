@@ -10,11 +10,13 @@ import type { StepEvent, WriteEvent } from "./events.ts";
 import { type Explanation, explain } from "./explain.ts";
 import { treeGap } from "./gap.ts";
 import { MAX_INDEX, ZERO_ENTRY } from "./geometry.ts";
+import { type HistoryOptions, listen, type Recorded, TreeHistory } from "./history.ts";
 import { LocalCursor } from "./local-cursor.ts";
 import { findFrom, findUpTo, gapsOf, type IndexRange, type Range, rangesOf, readRange } from "./ranges.ts";
+import { MapleSnapshot } from "./snapshot.ts";
 import type { TreeJSON } from "./tree-json.ts";
 import { type Violation, validate } from "./validate.ts";
-import { ValueTable } from "./value-table.ts";
+import { ValueTable, ZERO } from "./value-table.ts";
 import { isEmpty, lookup } from "./walk.ts";
 import { clear, eraseAt, write, writeIfEmpty } from "./write.ts";
 import { WriteState } from "./write-state.ts";
@@ -265,6 +267,28 @@ export class MapleTree<V> {
     return copy;
   }
 
+  /** The contents of this moment, which no later write changes. Cost: O(ranges) */
+  snapshot(): MapleSnapshot<V> {
+    return new MapleSnapshot<V>({ gaps: this.core.gaps, zero: ZERO as V, ranges: this.ranges() });
+  }
+
+  /**
+   * Begins a time-travel log: from now on any version of the tree can be had again, `history.at(version)`.
+   *
+   * @throws RangeError if an option is out of range, MapleError `ENOMEM`. Each write costs its record more
+   */
+  record(options: HistoryOptions = {}): TreeHistory<MapleTree<V>, V> {
+    const table = this.#table;
+    const recorded: Recorded<MapleTree<V>, V> = {
+      clone: (tree) => tree.clone(),
+      store: (tree, first, last, value) => void tree.setRange(first, last, value),
+      clear: (tree) => tree.clear(),
+      valueOf: (entry) => table.value(entry),
+      listen: (hook) => listen(this.core, hook),
+    };
+    return new TreeHistory(this, recorded, options);
+  }
+
   /** Largest run of free indices, from the gaps at the root. */
   largestGap(): number {
     return treeGap(this.core);
@@ -323,7 +347,7 @@ export class MapleTree<V> {
     throw new Error(`maple tree is not valid:\n${list.join("\n")}\n${this.dump()}`);
   }
 
-  /** The tree as text, JSON or DOT; values are printed with `String`. */
+  /** The tree as text, JSON, DOT or SVG; values are printed with `String`. */
   dump(options: DumpOptions = {}): string {
     return dump(this.core, { entry: (handle) => String(this.#table.value(handle)), ...options });
   }

@@ -45,6 +45,8 @@ export interface Recovery {
 export function recover(core: TreeCore): Recovery {
   const { arena, header } = core;
   if (!core.rcu) throw new MapleError("EINVAL", "recover: without RCU leaves are changed in place");
+  // First of all, since it may have been freeing or allocating one of the nodes that are looked for below.
+  arena.takeBackFromDead();
   arena.refresh();
   const version = arena.i32[header + L.VERSION]!;
   const root = core.rootWord;

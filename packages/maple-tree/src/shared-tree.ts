@@ -3,6 +3,7 @@ import type { Agents } from "@faultline/sync";
 import { type CyclicAllocation, type CyclicRequest, findFree, type GapRequest } from "./allocate.ts";
 import { loadSorted } from "./bulk-load.ts";
 import { copyTree } from "./clone.ts";
+import { CodedMapleTree, type ValueCodec } from "./coded-tree.ts";
 import { TreeCore, type TreeOptions } from "./core.ts";
 import { checkEntry, MapleCursor } from "./cursor.ts";
 import { type DumpOptions, dump } from "./dump.ts";
@@ -11,8 +12,10 @@ import type { StepEvent, WriteEvent } from "./events.ts";
 import { type Explanation, explain } from "./explain.ts";
 import { treeGap } from "./gap.ts";
 import { type Geometry, MAX_INDEX, ZERO_ENTRY } from "./geometry.ts";
+import { type HistoryOptions, listen, type Recorded, TreeHistory } from "./history.ts";
 import { findFrom, findUpTo, gapsOf, type IndexRange, type Range, rangesOf, readRange } from "./ranges.ts";
 import type { Recovery } from "./recover.ts";
+import { MapleSnapshot } from "./snapshot.ts";
 import type { TreeJSON } from "./tree-json.ts";
 import { type Violation, validate } from "./validate.ts";
 import { isEmpty, lookup } from "./walk.ts";
@@ -339,6 +342,48 @@ export class SharedMapleTree {
     return new SharedMapleTree(copy);
   }
 
+  /** This tree with typed values instead of entries. Each agent makes its own view, with the same codec. */
+  coded<V>(codec: ValueCodec<V>): CodedMapleTree<V> {
+    return new CodedMapleTree(this, codec);
+  }
+
+  /** Runs `fn` in a read section of the arena, if the tree has readers beside its writer: what it loads stays. */
+  reading<T>(fn: () => T): T {
+    this.core.readBegin();
+    try {
+      return fn();
+    } finally {
+      this.core.readEnd();
+    }
+  }
+
+  /** The contents of this moment, which no later write changes. Takes the tree's lock. Cost: O(ranges) */
+  snapshot(): MapleSnapshot<number> {
+    const { core } = this;
+    const asValue = ({ first, last, entry }: Range) => ({ first, last, value: entry || undefined });
+    return core.locked(() => {
+      const ranges = rangesOf(core, 0, MAX_INDEX, true, asValue);
+      return new MapleSnapshot({ gaps: core.gaps, zero: ZERO_ENTRY, ranges });
+    });
+  }
+
+  /**
+   * Begins a time-travel log of this instance's writes: `history.at(version)` is the tree as it was after so
+   * many of them, in the same arena. Other agents' writes are not seen, so it is for trees with one writer.
+   *
+   * @throws RangeError if an option is out of range, MapleError `ENOMEM`. Takes the tree's lock
+   */
+  record(options: HistoryOptions = {}): TreeHistory<SharedMapleTree, number> {
+    const recorded: Recorded<SharedMapleTree, number> = {
+      clone: (tree) => tree.clone(),
+      store: (tree, first, last, value) => void tree.storeRange(first, last, value ?? 0),
+      clear: (tree) => tree.clear(),
+      valueOf: (entry) => entry || undefined,
+      listen: (hook) => listen(this.core, hook),
+    };
+    return new TreeHistory(this, recorded, options);
+  }
+
   /** May readers run beside the writer? Set it only while no other agent can see the tree. Source: mt_set_in_rcu() */
   get rcuMode(): boolean {
     return this.core.rcu;
@@ -346,6 +391,18 @@ export class SharedMapleTree {
 
   set rcuMode(on: boolean) {
     this.core.locked(() => this.core.setRcu(on));
+  }
+
+  /**
+   * For a tree with an external lock: called at the beginning of every write of this instance, to throw if the
+   * lock is not held for writing; the write is then not done. Default none. Source: lockdep of MT_FLAGS_LOCK_EXTERN
+   */
+  get assertWrite(): (() => void) | undefined {
+    return this.core.assertWrite;
+  }
+
+  set assertWrite(hook: (() => void) | undefined) {
+    this.core.assertWrite = hook;
   }
 
   /** Asked before a write of this instance takes nodes: `false` makes it fail with `ENOMEM`. Default none. */
@@ -411,7 +468,7 @@ export class SharedMapleTree {
     throw new Error(`maple tree is not valid:\n${list.join("\n")}\n${this.dump()}`);
   }
 
-  /** The tree as text, JSON or DOT. Takes the tree's lock. */
+  /** The tree as text, JSON, DOT or SVG. Takes the tree's lock. */
   dump(options: DumpOptions = {}): string {
     return this.core.locked(() => dump(this.core, options));
   }

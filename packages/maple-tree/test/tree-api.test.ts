@@ -245,7 +245,9 @@ describe("looking at a tree", () => {
     tree.setRange(0, 1, 'a"{|}');
     expect(tree.dump({ format: "dot" })).toContain('a\\"\\{\\|\\}');
     expect(new MapleTree().dump({ format: "dot" })).toContain('label="empty"');
-    expect(() => tree.dump({ format: "svg" as "dot" })).toThrow("format must be text, json or dot, got svg");
+    expect(() => tree.dump({ format: "png" as "dot" })).toThrow(
+      "format must be text, json, dot or svg, got png",
+    );
   });
 
   it("explains a store as it is then carried out", () => {

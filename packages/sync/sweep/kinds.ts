@@ -8,6 +8,7 @@ import {
   type Agents,
   type Recoverable,
   RobustMutex,
+  RobustRwSem,
   RobustSemaphore,
   RobustSpinLock,
   SeqLock,
@@ -77,6 +78,28 @@ function seqLock(lock: SeqLock): SweptLock {
   };
 }
 
+function shared(lock: RobustRwSem): SweptLock {
+  const write: Side = {
+    lock: (options) => lock.downWrite(options),
+    tryLock: () => lock.tryDownWrite(),
+    lockAsync: (options) => lock.downWriteAsync(options),
+    unlock: () => lock.upWrite(),
+  };
+  const read: Side = {
+    lock: (options) => lock.downRead(options),
+    tryLock: () => lock.tryDownRead(),
+    lockAsync: (options) => lock.downReadAsync(options),
+    unlock: () => lock.upRead(),
+  };
+  return {
+    write,
+    read,
+    agentDied: (id) => lock.agentDied(id),
+    validate: () => lock.validate(),
+    toString: () => lock.toString(),
+  };
+}
+
 function semaphore(lock: RobustSemaphore): SweptLock {
   const write: Side = {
     lock: (options) => lock.down(options),
@@ -106,6 +129,15 @@ export const KINDS: readonly Kind[] = [
     name: "RobustMutex in strict order",
     attach: (words, word, options) =>
       exclusive(new RobustMutex(words, word, { ...options, handoffAfter: 0 })),
+  },
+  {
+    name: "RobustRwSem",
+    attach: (words, word, options) => shared(new RobustRwSem(words, word, options)),
+  },
+  {
+    name: "RobustRwSem in order of arrival",
+    attach: (words, word, options) =>
+      shared(new RobustRwSem(words, word, { ...options, policy: "fair-fifo" })),
   },
   { name: "SeqLock", attach: (words, word, options) => seqLock(new SeqLock(words, word, options)) },
   {

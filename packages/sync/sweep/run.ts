@@ -186,7 +186,11 @@ class Sweep {
 
   /** One worker after the other, until enough have died. */
   async #runLane(lane: number): Promise<void> {
-    while (!this.#isOver) await this.#liveAndDie(lane);
+    while (!this.#isOver) {
+      // Half of the time only two live: what one leaves behind, the other has to get over alone.
+      if (lane >= 2 && this.#deaths % 50 >= 25) await sleep(TICK_MS);
+      else await this.#liveAndDie(lane);
+    }
   }
 
   async #liveAndDie(lane: number): Promise<void> {

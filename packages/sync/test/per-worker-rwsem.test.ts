@@ -201,6 +201,25 @@ describe("PerWorkerRwSem", () => {
     expect(await a.downWriteAsync()).toBe(true);
   });
 
+  it("gives up a write whose time is over, or signal aborted, within its grace period", async () => {
+    const { words, a, b } = make();
+    const reader = new RcuDomain(anotherAgent(words), RCU);
+    reader.readLock();
+    expect(a.downWrite({ timeoutMs: 2 })).toBe(false);
+    expect(await a.downWriteAsync({ timeoutMs: 2 })).toBe(false);
+    const controller = new AbortController();
+    const aborted = a.downWriteAsync({ signal: controller.signal });
+    controller.abort();
+    await expect(aborted).rejects.toThrow(expect.objectContaining({ code: "EINTR" }));
+    expect(b.downRead()).toBe(true);
+    reader.readUnlock();
+    expect(a.downWrite({ timeoutMs: 0 })).toBe(false);
+    b.upRead();
+    expect(a.downWrite()).toBe(true);
+    a.upWrite();
+    a.validate();
+  });
+
   it("refuses to wait inside an RCU section, and leaves nothing behind", async () => {
     const { rcu, a, b } = make();
     rcu.readLock();

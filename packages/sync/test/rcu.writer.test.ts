@@ -5,6 +5,7 @@ import { releaseDead } from "../src/rcu/agent.ts";
 import { CallbackQueue } from "../src/rcu/callbacks.ts";
 import { AWAITED, CLAIMED, READER_LEFT, STATE, slotWord } from "../src/rcu/layout.ts";
 import { anotherAgent } from "./support/agents.ts";
+import { sharedWords } from "./support/memory.ts";
 
 const code = (name: string) => expect.objectContaining({ code: name });
 
@@ -14,7 +15,7 @@ describe("RcuDomain's writers", () => {
   let reader: RcuDomain;
   const claimed = (slot: number) => Atomics.load(words, slotWord(0, slot) + CLAIMED);
   beforeEach(() => {
-    words = new Int32Array(new SharedArrayBuffer(RcuDomain.words(4) * 4));
+    words = sharedWords(RcuDomain.words(4));
     writer = new RcuDomain(words, 0, { agentsMax: 4 });
     reader = new RcuDomain(anotherAgent(words), 0, { agentId: 2048 });
   });
@@ -75,7 +76,9 @@ describe("RcuDomain's writers", () => {
     reader.readLock();
     const patient = new RcuDomain(anotherAgent(words), 0, { onStall, stallMs: 2 });
     patient.synchronize();
-    expect(stalls.map((stall) => stall.agents)).toEqual(Array(3).fill([{ id: 2048, slot: 0 }]));
+    expect(stalls.map((stall) => stall.agents)).toEqual(
+      Array(3).fill([{ id: 2048, slot: 0, name: undefined }]),
+    );
     for (const [index, dueMs] of [2, 6, 18].entries()) {
       expect(stalls[index].since).toBeGreaterThanOrEqual(dueMs);
     }
@@ -90,7 +93,7 @@ describe("RcuDomain's writers", () => {
       anonymous.readUnlock();
     };
     await new RcuDomain(anotherAgent(words), 0, { onStall, stallMs: 1 }).synchronizeAsync();
-    expect(agents).toEqual([{ id: 0, slot: 0 }]);
+    expect(agents).toEqual([{ id: 0, slot: 0, name: undefined }]);
   });
 
   it("stop waiting for a dead agent, whose slot is free for others", () => {

@@ -77,16 +77,20 @@ export function openIn(words: Int32Array, slot: number, index: number): number {
   return (Atomics.load(words, slot + LOCKS + index) - ended) | 0;
 }
 
+/** Cookie of the grace period after the one in progress, `undefined` if none is. */
+export function srcuCookieDuring(seq: number): number | undefined {
+  return (seq & PHASE_MASK) === 0 ? undefined : ((seq & ~PHASE_MASK) + 8) | 0;
+}
+
 /** Names the end of the first grace period that has not begun yet, and begins it if none is in progress. */
 export function requestSrcuCookie(words: Int32Array, base: number): number {
   const seq = Atomics.load(words, base + GP_SEQ);
-  const completed = seq & ~PHASE_MASK;
-  if (seq === completed) {
+  const cookie = srcuCookieDuring(seq);
+  if (cookie === undefined) {
     // Losing this race means that another agent began a grace period after our load: that one will do.
     Atomics.compareExchange(words, base + GP_SEQ, seq, (seq + 1) | 0);
-    return (completed + 4) | 0;
+    return (seq + 4) | 0;
   }
-  const cookie = (completed + 8) | 0;
   Atomics.store(words, base + GP_WANTED, cookie);
   return cookie;
 }

@@ -1,10 +1,11 @@
 /*
  * How a writer waits for a grace period: a number of looks, then sleep until a reader it has marked says that
- * it left, and again. The two kinds of domain differ in how they look and mark (GraceSource); the waiting,
- * and the complaint about readers that take too long, are the same.
+ * it left, and again. The two kinds of domain differ in how they look and mark (source.ts); the waiting, and the complaint about readers that take too long, are the same.
  */
 
-import { FOREVER, isPast, isShared, nowMs, pause, sleepWhile } from "../words.ts";
+import { interrupted, isAborted, napAsync } from "../wait-async.ts";
+import { FOREVER, isPast, isShared, nowMs, pause, sleepWhile, type WaitSignal } from "../words.ts";
+import type { GraceSource } from "./source.ts";
 
 /** Looks made before a writer sleeps: a section that ends soon costs no sleep. */
 export const SPINS = 64;
@@ -19,6 +20,8 @@ export interface StalledAgent {
   readonly id: number;
   /** Its slot in the domain, `0..agentsMax - 1`. */
   readonly slot: number;
+  /** What it is called (`nameCurrentAgent`, or the option `agentName`), `undefined` if it has no name. */
+  readonly name: string | undefined;
 }
 
 /** What `onStall` is told. */
@@ -40,44 +43,56 @@ export interface StallOptions {
   readonly stallMs?: number | undefined;
 }
 
-/** What a wait needs to know of a domain. */
-export interface GraceSource {
-  /** Moves grace periods on; has `cookie` been reached? */
-  advance(cookie: number): boolean;
-  /** Marks a reader that holds it up. @returns value of the word at `leftWord` to sleep on, if there is one */
-  awaitBlocker(): number | undefined;
-  blockers(): StalledAgent[];
-  readonly words: Int32Array;
-  /** Word that changes when a marked reader leaves. */
-  readonly leftWord: number;
-  /** Callbacks for a marked reader of this very agent (ArrayBuffer only). */
-  readonly onLeave: (() => void)[];
-}
-
-/** Blocks until `cookie` is reached, which `source.advance` has just denied. */
-export function waitFor(source: GraceSource, cookie: number, spins: number, stall: StallOptions): void {
+/**
+ * Blocks until `cookie` is reached, which `source.advance` has just denied.
+ *
+ * @returns `false` if the deadline has passed before
+ */
+export function waitFor(
+  source: GraceSource,
+  cookie: number,
+  spins: number,
+  stall: StallOptions,
+  deadline: number,
+): boolean {
   for (let spin = 0; spin < spins; spin++) {
     pause();
-    if (source.advance(cookie)) return;
+    if (source.advance(cookie)) return true;
   }
   const watch = new StallWatch(source, stall);
   while (!source.advance(cookie)) {
+    if (isPast(deadline)) return false;
     const ticket = source.awaitBlocker();
     if (ticket === undefined) continue;
-    sleepWhile(source.words, source.leftWord, ticket, watch.deadline);
+    sleepWhile(source.words, source.leftWord, ticket, Math.min(deadline, watch.deadline));
     watch.report();
   }
+  return true;
 }
 
-/** The same without blocking the thread. */
-export async function waitForAsync(source: GraceSource, cookie: number, stall: StallOptions): Promise<void> {
+/**
+ * The same without blocking the thread.
+ *
+ * @throws SyncError `EINTR` if the signal is aborted first
+ */
+export async function waitForAsync(
+  what: string,
+  source: GraceSource,
+  cookie: number,
+  stall: StallOptions,
+  deadline: number,
+  signal: WaitSignal | undefined,
+): Promise<boolean> {
   const watch = new StallWatch(source, stall);
   while (!source.advance(cookie)) {
+    if (isAborted(signal)) throw interrupted(what, signal);
+    if (isPast(deadline)) return false;
     const ticket = source.awaitBlocker();
     if (ticket === undefined) continue;
-    await someoneLeft(source, ticket, watch.deadline);
+    await someoneLeft(source, ticket, Math.min(deadline, watch.deadline), signal);
     watch.report();
   }
+  return true;
 }
 
 /** Knows when the next complaint is due. */
@@ -107,19 +122,16 @@ class StallWatch {
   }
 }
 
-function someoneLeft(source: GraceSource, ticket: number, deadline: number): Promise<unknown> | undefined {
+function someoneLeft(
+  source: GraceSource,
+  ticket: number,
+  deadline: number,
+  signal: WaitSignal | undefined,
+): Promise<unknown> | boolean {
   // Nobody else can be the blocker on an ArrayBuffer, so waiting is listening to ourselves.
-  if (!isShared(source.words)) return new Promise<void>((wake) => source.onLeave.push(wake));
-  if (typeof Atomics.waitAsync !== "function") return nextTurn();
-  const timeoutMs = deadline === FOREVER ? FOREVER : Math.max(0, deadline - nowMs());
-  const result = Atomics.waitAsync(source.words, source.leftWord, ticket, timeoutMs);
-  return result.async ? result.value : undefined;
-}
-
-/** One turn of the event loop, in engines without Atomics.waitAsync. */
-function nextTurn(): Promise<void> {
-  const timers = globalThis as unknown as { setTimeout(fn: () => void, ms: number): unknown };
-  return new Promise((resolve) => timers.setTimeout(resolve, 1));
+  const isOurs = !isShared(source.words) && deadline === FOREVER && signal === undefined;
+  if (isOurs) return new Promise<void>((wake) => source.onLeave.push(wake));
+  return napAsync(source.words, { word: source.leftWord, expected: ticket }, deadline, signal);
 }
 
 /** @throws RangeError if `stallMs` is not a number above 0 */

@@ -5,6 +5,7 @@
  *   0            AGENTS_MAX  entries behind the header; 0 until the first constructor wrote it
  *   1            DEATHS      counts deaths; agents may sleep on it
  *   16 + i       ENTRY       agent i: bits 0-1 state | bits 2-… generation
+ *   16 + n + i   BEATS       counts signs of life of agent i, behind the n = AGENTS_MAX entries (web.ts)
  *
  *   state: 0 free | 1 starting, its thread has not joined yet | 2 alive | 3 dead, its holdings not cleaned up
  *
@@ -68,7 +69,7 @@ export class ThreadRegistry implements Agents {
   /** Words of a registry for `agentsMax` agents, `1..1024`, default 32. */
   static words(agentsMax: number = THREADS_DEFAULT): number {
     checkMax("ThreadRegistry.words", agentsMax);
-    return ENTRIES + agentsMax;
+    return ENTRIES + 2 * agentsMax;
   }
 
   /**
@@ -80,7 +81,7 @@ export class ThreadRegistry implements Agents {
     checkWords("ThreadRegistry", words, word, ENTRIES);
     if (agentsMax !== undefined) checkMax("ThreadRegistry", agentsMax);
     const max = agentsMax ?? (Atomics.load(words, word + AGENTS_MAX) || THREADS_DEFAULT);
-    checkWords("ThreadRegistry", words, word, ENTRIES + max);
+    checkWords("ThreadRegistry", words, word, ENTRIES + 2 * max);
     const existing = Atomics.compareExchange(words, word + AGENTS_MAX, 0, max);
     if (existing !== 0 && existing !== max) {
       throw new SyncError("EINVAL", `ThreadRegistry: agentsMax is ${existing} in the words, got ${max}`);
@@ -220,6 +221,17 @@ export class ThreadRegistry implements Agents {
     return true;
   }
 
+  /** Gives a sign of life of the calling thread: one Atomics add. Does nothing if it has not joined. */
+  beat(): void {
+    const id = currentAgentId();
+    if (id !== 0) Atomics.add(this.#words, this.#beatsWord(id), 1);
+  }
+
+  /** Signs of life of whoever has the entry of this id, modulo 2^32: only a change says something. */
+  beatsOf(id: number): number {
+    return this.#entry(id) === undefined ? 0 : Atomics.load(this.#words, this.#beatsWord(id));
+  }
+
   /** Throws an `Error` naming the entry that no sequence of calls can produce. */
   validate(): void {
     for (let index = 0; index < this.agentsMax; index++) {
@@ -250,6 +262,10 @@ export class ThreadRegistry implements Agents {
       }
     }
     return errors;
+  }
+
+  #beatsWord(id: number): number {
+    return this.#base + ENTRIES + this.agentsMax + (id & INDEX_MASK);
   }
 
   #entry(id: number): number | undefined {

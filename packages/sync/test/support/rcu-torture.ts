@@ -107,8 +107,8 @@ async function gracePeriod(words: Int32Array, rcu: Domain, round: number, sabota
   if (way === 2) return rcu.synchronizeAsync();
   const cookie = rcu.cookie();
   sabotage(words, cookie);
-  if (way === 3) return rcu.waitCookie(cookie);
-  if (way === 4) while (!rcu.poll(cookie)) sink[0]++;
+  if (way === 3) rcu.waitCookie(cookie);
+  else if (way === 4) while (!rcu.poll(cookie)) sink[0]++;
   else {
     rcu.call(() => {});
     sabotage(words, rcu.cookie());
