@@ -65,7 +65,7 @@ function workloadsOf(text: string | undefined): string[] {
 
 /** Fewer rounds where each takes long. */
 function roundsOf(text: string | undefined, n: number): number {
-  if (text === undefined) return n <= 1e4 ? 7 : n <= 1e5 ? 5 : 3;
+  if (text === undefined) return n <= 1e4 ? 5 : n <= 1e5 ? 3 : 2;
   const rounds = Number(text);
   if (!Number.isInteger(rounds) || rounds < 1) refuse(`--rounds must be an integer >= 1, got ${text}`);
   return rounds;
