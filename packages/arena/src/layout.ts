@@ -96,6 +96,8 @@ export const MAGAZINE_OBJECTS_MAX: number = MAGAZINE_WORDS - ENTRIES;
 /** Slabs and carve-outs are made of chunks: 4096 words, 16 KiB, aligned to their size. */
 export const CHUNK_WORDS = 4096;
 export const CHUNK_BYTES: number = CHUNK_WORDS * 4;
+/** Bytes of a page of WebAssembly memory: four chunks. */
+export const PAGE_BYTES = 65_536;
 
 // The first words of a slab.
 /** SLAB_MAGIC_VALUE ^ index of the cache. */

@@ -13,7 +13,7 @@
  * its views got it through a lock or an Atomics load of a published word, both later than that store, so its
  * refresh() sees a length that covers the word.
  */
-import { type Agents, currentAgentId, RobustSpinLock, SpinLock } from "@faultline/sync";
+import { type Agents, currentAgentId, RobustSpinLock, type SharedMemory, SpinLock } from "@faultline/sync";
 import { ArenaError } from "./errors.ts";
 import { FailureInjection } from "./failure.ts";
 import * as L from "./layout.ts";
@@ -39,9 +39,16 @@ export class Region {
   onReplace: ((buffer: ArrayBuffer) => void) | undefined = undefined;
   readonly failure: FailureInjection = new FailureInjection();
 
-  /** @param agents - whose deaths the lock survives; it is in the words whether it is needed */
-  constructor(buffer: ArrayBuffer | SharedArrayBuffer, agents?: Agents) {
+  /** What the buffer is of, if it is of a memory that WebAssembly can use. */
+  readonly memory: SharedMemory | undefined;
+
+  /**
+   * @param agents - whose deaths the lock survives; it is in the words whether it is needed
+   * @param memory - whose buffer it is
+   */
+  constructor(buffer: ArrayBuffer | SharedArrayBuffer, agents?: Agents, memory?: SharedMemory) {
     this.buffer = buffer;
+    this.memory = memory;
     this.agents = agents;
     this.i32 = new Int32Array(buffer, 0, buffer.byteLength / 4);
     this.f64 = new Float64Array(buffer, 0, buffer.byteLength / 8);
@@ -134,14 +141,17 @@ export class Region {
   #grow(wordsNeeded: number): boolean {
     const wordsMax = this.i32[L.WORDS_MAX];
     if (wordsNeeded > wordsMax) return false;
-    const doubled = Math.min(wordsMax, Math.max(wordsNeeded, this.i32.length * 2));
+    // Memory of WebAssembly grows in pages, and so does what may be at most.
+    const needed = this.memory === undefined ? wordsNeeded : L.roundUp(wordsNeeded, L.PAGE_BYTES / 4);
+    const doubled = Math.min(wordsMax, Math.max(needed, this.i32.length * 2));
     // The host may refuse the doubled size and still have room for what is needed.
-    return this.#growTo(doubled) || (doubled > wordsNeeded && this.#growTo(wordsNeeded));
+    return this.#growTo(doubled) || (doubled > needed && this.#growTo(needed));
   }
 
   #growTo(words: number): boolean {
     try {
-      if (isSharedBuffer(this.buffer)) this.buffer.grow(words * 4);
+      if (this.memory !== undefined) this.memory.grow(words * 4);
+      else if (isSharedBuffer(this.buffer)) this.buffer.grow(words * 4);
       else this.#replace(new ArrayBuffer(words * 4));
     } catch (error) {
       if (error instanceof RangeError) return false;
@@ -170,6 +180,8 @@ export class Region {
   }
 
   #view(): void {
+    // A memory that has grown has another buffer, over the same bytes and more.
+    if (this.memory !== undefined) this.buffer = this.memory.buffer;
     const bytes = this.buffer.byteLength;
     this.i32 = new Int32Array(this.buffer, 0, bytes / 4);
     this.f64 = new Float64Array(this.buffer, 0, bytes / 8);

@@ -5,9 +5,10 @@
  * Range maps beside each other on the workloads of workloads.ts: one process per library, rounds interleaved,
  * minimum and median, results checked to be equal. Without --peers the fastest ones run; without
  * --n 1e3, 1e5 and 1e6 ranges, and W6 of ours at 1e4 too. --kernel names the kernel source tree that the C program
- * is built against, if it is not in /usr/src. --write puts the tables into bench/RESULTS.md.
+ * is built against, if it is not in /usr/src. --write puts the tables into bench/RESULTS.md, and a part
+ * into the README.
  */
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { buildCTree, USUAL_KERNEL } from "./c-tree.ts";
@@ -15,7 +16,7 @@ import { contest, type Figure } from "./contest.ts";
 import { ENTRANTS, type Entrant } from "./contestants.ts";
 import { memory } from "./memory.ts";
 import { READERS, readers } from "./readers.ts";
-import { reportOf } from "./report.ts";
+import { reportOf, summaryOf } from "./report.ts";
 import { MEMORY, WORKLOADS } from "./workloads.ts";
 
 const SIZES = "1e3,1e5,1e6";
@@ -64,7 +65,7 @@ function workloadsOf(text: string | undefined): string[] {
 
 /** Fewer rounds where each takes long. */
 function roundsOf(text: string | undefined, n: number): number {
-  if (text === undefined) return n <= 1e4 ? 7 : n <= 1e5 ? 5 : 3;
+  if (text === undefined) return n <= 1e4 ? 5 : n <= 1e5 ? 3 : 2;
   const rounds = Number(text);
   if (!Number.isInteger(rounds) || rounds < 1) refuse(`--rounds must be an integer >= 1, got ${text}`);
   return rounds;
@@ -117,15 +118,26 @@ progress("");
 cTree.close();
 const cpu = cpus()[0].model.trim();
 if (values.write) {
-  const page = `# Range maps beside each other
+  const machine = `${cpu}, ${cpus().length} logical cores, Node ${process.versions.node}`;
+  const how = `on ${machine}. The load was ${load.toFixed(1)} when the run
+began: above 0.5 others were at work. Figures are the minimum over interleaved rounds`;
+  const results = new URL("./RESULTS.md", import.meta.url);
+  writeFileSync(
+    results,
+    `# Range maps beside each other
 
-Written by \`pnpm bench:maple --write\` on ${cpu}, ${cpus().length} logical cores, Node ${process.versions.node}.
-The load was ${load.toFixed(1)} when the run began: above 0.5 others were at work. Figures are the
-minimum over interleaved rounds, at the end the median.
+Written by \`pnpm bench:maple --write\` ${how}, at the end the median.
 
 ${reportOf(figures, true)}
-`;
-  writeFileSync(new URL("./RESULTS.md", import.meta.url), page);
+`,
+  );
+  const readme = new URL("../README.md", import.meta.url);
+  const marks = /(<!-- bench:maple -->\n)[\s\S]*?(<!-- \/bench:maple -->)/;
+  const part = `\nWritten ${how}.\n\n${summaryOf(figures)}\n\n`;
+  writeFileSync(
+    readme,
+    readFileSync(readme, "utf8").replace(marks, (_, from, to) => from + part + to),
+  );
 }
 if (values.json) {
   const rows = figures.map(({ entrant: { library, mode }, ...figure }) => ({ ...figure, library, mode }));

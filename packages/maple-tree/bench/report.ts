@@ -85,7 +85,11 @@ export function goalsTable(list: readonly Verdict[]): string {
 }
 
 /** All tables; medians too if wanted. */
-export function reportOf(all: readonly Figure[], medians: boolean): string {
+export function reportOf(
+  all: readonly Figure[],
+  medians: boolean,
+  goals: readonly Verdict[] = verdicts(new Figures(all)),
+): string {
   const contested = all.filter((f) => (WORKLOADS as readonly string[]).includes(f.workload));
   const sizes = [...new Set(contested.map((f) => f.n))];
   const times = (title: string, time: Time): string[] =>
@@ -94,8 +98,18 @@ export function reportOf(all: readonly Figure[], medians: boolean): string {
   const workers = all.some((f) => f.workload.startsWith(READERS))
     ? [`### Readers in workers\n\n${readersTable(all)}`]
     : [];
-  const goals = verdicts(new Figures(all));
   const aims = goals.length === 0 ? [] : [`### Goals\n\n${goalsTable(goals)}`];
   const middle = medians ? times(", medians", "medianNsPerOp") : [];
   return [...times("", "nsPerOp"), ...memory, ...workers, ...aims, ...middle].join("\n\n");
+}
+
+/** What the README shows of it: one number of ranges, memory, readers and goals. */
+export function summaryOf(all: readonly Figure[]): string {
+  const sizes = [...new Set(all.filter((f) => f.workload !== MEMORY).map((f) => f.n))];
+  const n = sizes.includes(1e5) ? 1e5 : sizes[0];
+  return reportOf(
+    all.filter((f) => f.n === n || !(WORKLOADS as readonly string[]).includes(f.workload)),
+    false,
+    verdicts(new Figures(all)),
+  );
 }

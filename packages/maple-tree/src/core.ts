@@ -15,6 +15,7 @@ import { type StepEvent, type WriteEvent, writeEvent } from "./events.ts";
 import { checkGeometry, type Geometry, WIDE_GEOMETRY } from "./geometry.ts";
 import * as L from "./layout.ts";
 import { type Recovery, recover } from "./recover.ts";
+import { type Descent, descentOf } from "./wasm/descent.ts";
 
 // V8 folds constants of the module itself, but loads imported ones each time; see layout.ts.
 const {
@@ -67,6 +68,11 @@ export class TreeCore {
   readonly header: number;
   readonly cache: SlabCache;
   readonly geometry: Geometry;
+  /** Reads in WebAssembly, where the arena is made for it. */
+  readonly descent: Descent | undefined;
+  /** Addresses in bytes of the root word and of the version. */
+  readonly rootAddress: number;
+  readonly versionAddress: number;
   /** Slots of a leaf, and the least that is not too few. */
   readonly leafSlots: number;
   readonly leafSlotsMin: number;
@@ -94,6 +100,9 @@ export class TreeCore {
     const words = arena.i32;
     this.arena = arena;
     this.header = header;
+    this.descent = descentOf(arena);
+    this.rootAddress = (header + ROOT) * 4;
+    this.versionAddress = (header + VERSION) * 4;
     this.cache = arena.cache({ name: NODE_CACHE, objectWords: NODE_WORDS, alignWords: NODE_ALIGN });
     const flags = words[header + FLAGS]!;
     const packed = words[header + GEOMETRY]!;

@@ -4,11 +4,15 @@
  */
 import type { TreeCore } from "./core.ts";
 import { checkRange } from "./errors.ts";
+import { MAX_INDEX } from "./geometry.ts";
 import * as L from "./layout.ts";
 import { newPlace, type Place, stepTo, walkTo } from "./walk.ts";
+import { type Descent, LIST_ENTRY as ENTRY, LIST_FIRST as FIRST, LIST_LAST as LAST } from "./wasm/descent.ts";
 
 // V8 folds constants of the module itself, but loads imported ones each time; see layout.ts.
 const { META, NODE_MASK, PARENT, PIVOTS_F64, SLOTS, TAG_MASK, VERSION } = L;
+const MAX: number = MAX_INDEX;
+const [LIST_FIRST, LIST_LAST, LIST_ENTRY] = [FIRST, LAST, ENTRY] as const;
 
 /**
  * Moves a place from the last slot of its leaf to just before the first slot of the next one, if both have the same
@@ -56,6 +60,14 @@ export class CursorPlace {
    * range that `place` tells of a tree which nobody else can write to. Every change of the request clears it.
    */
   #quick = -1;
+  /**
+   * In a tree that others write to: is the cursor on a range that {@link quickNext} may go on from, along a list of
+   * the ranges behind it? The list is of one moment, of which `version` is the version; it is used as long as that has
+   * not changed, and `#listAt` is the next of its `#listCount` ranges. Without WebAssembly there is none.
+   */
+  #listed = false;
+  #listAt = 0;
+  #listCount = 0;
   /** Errno of status `error`, 0 otherwise. */
   error = 0;
   protected readonly core: TreeCore;
@@ -131,6 +143,8 @@ export class CursorPlace {
   /** Narrows the request to a part of the range the cursor stands on, and stays there. Source: __mas_set_range(). */
   setWithin(first: number, last: number): void {
     checkRange("setWithin", first, last);
+    // Steps will leave from the whole range, which a list does not tell `place`.
+    if (this.#listed) this.walk();
     this.index = first;
     this.last = last;
     this.within = true;
@@ -168,6 +182,7 @@ export class CursorPlace {
   protected walkFrom(at: number = this.index): number {
     const core = this.core;
     const place = this.place;
+    this.#unquick();
     this.version = core.version;
     walkTo(core, at, place);
     this.placed = place.leaf !== 0 && (this.version & 1) === 0;
@@ -206,6 +221,15 @@ export class CursorPlace {
   /** Lets the next {@link quickNext} go on from here if it can. */
   protected arm(): void {
     const { core, place } = this;
+    if (
+      core.concurrent &&
+      this.#status === "active" &&
+      core.descent !== undefined &&
+      core.descent.list !== 0
+    ) {
+      this.#listed = true;
+      this.#listAt = this.#listCount = 0;
+    }
     const stands = this.placed && !this.within && this.#status === "active" && !core.concurrent;
     if (stands && place.first === this.#index && place.last === this.#last) this.#quick = this.version;
   }
@@ -219,7 +243,7 @@ export class CursorPlace {
   protected quickNext(max: number): number {
     const { core, place } = this;
     const i32 = core.arena.i32;
-    if (this.#quick !== i32[core.header + VERSION]!) return 0;
+    if (this.#quick !== i32[core.header + VERSION]!) return this.#listed ? this.#nextOfList(max) : 0;
     const f64 = core.arena.f64;
     let slot = place.slot + 1;
     if (slot > place.end) {
@@ -245,6 +269,39 @@ export class CursorPlace {
     return entry;
   }
 
+  /** {@link quickNext} among writers: see `#listed`. */
+  #nextOfList(max: number): number {
+    const { core } = this;
+    const descent = core.descent!;
+    const current = descent.listOwner === this && this.version === descent.load(core.versionAddress);
+    if ((!current || this.#listAt === this.#listCount) && !this.#fillList(descent)) return 0;
+    const at = this.#listAt;
+    const list = descent.list >> 1;
+    const { f64 } = core.arena;
+    // The first range may begin before the one left if a write has moved the border: no index is visited twice.
+    const first = Math.max(f64[list + LIST_FIRST + at]!, this.#last + 1);
+    if (first > max) return 0;
+    this.#index = first;
+    this.#last = f64[list + LIST_LAST + at]!;
+    this.#listAt = at + 1;
+    return core.arena.i32[descent.list + LIST_ENTRY + at]!;
+  }
+
+  /** Lists the ranges from behind this one to the end of a leaf. @returns whether there are any, in a tree at rest */
+  #fillList(descent: Descent): boolean {
+    const { core } = this;
+    this.version = descent.load(core.versionAddress);
+    this.#listAt = 0;
+    this.#listCount = 0;
+    if (this.#last === MAX || (this.version & 1) !== 0) return false;
+    descent.listOwner = this;
+    core.readBegin();
+    const count = descent.leafFrom(core.rootAddress, this.#last + 1, descent.list * 4);
+    core.readEnd();
+    this.#listCount = Math.max(count, 0);
+    return count > 0;
+  }
+
   /** Takes `place` from the last slot of its leaf to before the first slot of the next one, if it knows that. */
   #nextLeaf(): boolean {
     this.#unquick();
@@ -255,6 +312,11 @@ export class CursorPlace {
 
   /** Ends quick steps, which leave the range of `place` as it was. */
   #unquick(): void {
+    if (this.#listed) {
+      // The list has gone on without `place`.
+      this.#listed = false;
+      this.placed = false;
+    }
     if (this.#quick < 0) return;
     this.#quick = -1;
     this.place.first = this.#index;

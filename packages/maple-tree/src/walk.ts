@@ -50,7 +50,9 @@ export function newPlace(): Place {
  * Cost: one step per level. Source: mtree_load().
  */
 export function lookup(core: TreeCore, index: number): number {
-  return core.concurrent ? lookupConcurrent(core, index) : lookupAlone(core, index);
+  if (!core.concurrent) return lookupAlone(core, index);
+  const { descent } = core;
+  return descent === undefined ? lookupConcurrent(core, index) : descent.lookup(core.rootAddress, index);
 }
 
 /** Plain loads: nobody writes meanwhile. */
