@@ -76,6 +76,7 @@ export { Semaphore } from "./semaphore.ts";
 export { SeqCount } from "./seqcount.ts";
 export { SeqLatch } from "./seqlatch.ts";
 export { type RobustSeqLockOptions, SeqLock } from "./seqlock.ts";
+export { SharedMemory, type SharedMemoryHandle, type SharedMemoryOptions } from "./shared-memory.ts";
 export {
   McsLock,
   QSpinLock,
@@ -102,4 +103,5 @@ export {
   type WorkerLike,
 } from "./threads.ts";
 export { type WaitForAsyncOptions, type WaitForOptions, WaitQueueHead } from "./wait-queue-head.ts";
+export type { Backend } from "./wasm/backend.ts";
 export type { AsyncWaitOptions, WaitOptions, WaitSignal } from "./words.ts";

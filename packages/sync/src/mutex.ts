@@ -28,6 +28,7 @@ import { SyncError } from "./errors.ts";
 import { ExclusiveLock, type HowToWait } from "./exclusive-lock.ts";
 import { Kind, QUEUE_WORDS, WaitQueue, Wake } from "./wait-queue.ts";
 import type { SlowPath } from "./waiting.ts";
+import { addressOf, type Backend, backendOf, type FastPaths, fastPathsOf } from "./wasm/backend.ts";
 import { checkWords, deadlineOf, FOREVER, isUnchanged, pause, type WaitOptions } from "./words.ts";
 
 const QUEUE = 8;
@@ -72,6 +73,8 @@ export class Mutex extends ExclusiveLock {
   }
   protected override readonly words: Int32Array;
   readonly #state: number;
+  readonly #fast: FastPaths | undefined;
+  readonly #address: number;
   readonly #spinBudget: number;
   readonly #handoffAfter: number;
   /** Made on first contention: most locks of most threads are never contended. */
@@ -89,6 +92,13 @@ export class Mutex extends ExclusiveLock {
     this.#handoffAfter = checkCount("handoffAfter", options?.handoffAfter ?? 1);
     this.words = words;
     this.#state = word;
+    this.#fast = fastPathsOf(words);
+    this.#address = addressOf(words, word);
+  }
+
+  /** What runs the fast path: `wasm` over a {@link SharedMemory}, else `js`. */
+  get backend(): Backend {
+    return backendOf(this.#fast);
   }
 
   /** Is it held by anybody? May be out of date on return. */
@@ -118,8 +128,11 @@ export class Mutex extends ExclusiveLock {
    */
   override lock(options?: WaitOptions): boolean {
     const deadline = options === undefined ? FOREVER : deadlineOf("Mutex.lock", options);
-    if (Atomics.compareExchange(this.words, this.#state, 0, LOCKED) === 0) return true;
-    return this.lockSlow(deadline);
+    const was =
+      this.#fast === undefined
+        ? Atomics.compareExchange(this.words, this.#state, 0, LOCKED)
+        : this.#fast.mutexLock(this.#address);
+    return was === 0 || this.lockSlow(deadline);
   }
 
   /**
@@ -128,8 +141,11 @@ export class Mutex extends ExclusiveLock {
    * @throws SyncError `EPERM` if nobody holds it
    */
   override unlock(): void {
-    if (Atomics.compareExchange(this.words, this.#state, LOCKED, 0) === LOCKED) return;
-    this.#unlockSlow();
+    const was =
+      this.#fast === undefined
+        ? Atomics.compareExchange(this.words, this.#state, LOCKED, 0)
+        : this.#fast.mutexUnlock(this.#address);
+    if (was !== LOCKED) this.#unlockSlow();
   }
 
   /** How many wait in the queue. May be out of date on return. */

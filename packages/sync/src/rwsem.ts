@@ -34,6 +34,7 @@ import { RWSEM_WORDS, RwSemState } from "./rwsem/state.ts";
 import { wakeAfterReaders, wakeFirst, wakeReadersBeside } from "./rwsem/wake.ts";
 import { writePath } from "./rwsem/write-path.ts";
 import { runAsync, runBlocking } from "./waiting.ts";
+import { addressOf, type Backend, backendOf, type FastPaths, fastPathsOf } from "./wasm/backend.ts";
 import {
   type AsyncWaitOptions,
   assertMayBlock,
@@ -70,6 +71,8 @@ export class RwSem extends SharedLock {
   }
   readonly #words: Int32Array;
   readonly #count: number;
+  readonly #fast: FastPaths | undefined;
+  readonly #countAddress: number;
   /** Made on first contention: most locks of most threads are never contended. */
   #slowState: RwSemState | undefined;
 
@@ -84,7 +87,14 @@ export class RwSem extends SharedLock {
     checkWords("RwSem", words, word, RwSem.WORDS);
     this.#words = words;
     this.#count = word;
+    this.#fast = fastPathsOf(words);
+    this.#countAddress = addressOf(words, word);
     if (options?.policy !== undefined) this.#state.choosePolicy("RwSem", options.policy);
+  }
+
+  /** What runs the fast paths: `wasm` over a {@link SharedMemory}, else `js`. */
+  get backend(): Backend {
+    return backendOf(this.#fast);
   }
 
   /** Who is served next. */
@@ -122,7 +132,11 @@ export class RwSem extends SharedLock {
    */
   override downRead(options?: WaitOptions): boolean {
     const deadline = options === undefined ? FOREVER : deadlineOf("RwSem.downRead", options);
-    const count = (Atomics.add(this.#words, this.#count, READER) + READER) | 0;
+    const was =
+      this.#fast === undefined
+        ? Atomics.add(this.#words, this.#count, READER)
+        : this.#fast.rwsemAddReader(this.#countAddress);
+    const count = (was + READER) | 0;
     if ((count & READ_FAILED_MASK) === 0) return true;
     return this.#downReadSlow(count, deadline);
   }
@@ -168,7 +182,10 @@ export class RwSem extends SharedLock {
    * @throws SyncError `EPERM` if no reader holds the lock
    */
   override upRead(): void {
-    const was = Atomics.sub(this.#words, this.#count, READER);
+    const was =
+      this.#fast === undefined
+        ? Atomics.sub(this.#words, this.#count, READER)
+        : this.#fast.rwsemSubReader(this.#countAddress);
     if ((was & READER_MASK) === 0) {
       Atomics.add(this.#words, this.#count, READER);
       throw new SyncError("EPERM", "RwSem.upRead: no reader holds the lock");
@@ -210,6 +227,7 @@ export class RwSem extends SharedLock {
 
   /** Takes the lock in write mode if nobody holds it or waits for it. Source: down_write_trylock(). */
   override tryDownWrite(): boolean {
+    if (this.#fast !== undefined) return this.#fast.rwsemSetWriter(this.#countAddress) === 0;
     return Atomics.compareExchange(this.#words, this.#count, 0, WRITER) === 0;
   }
 
@@ -219,7 +237,10 @@ export class RwSem extends SharedLock {
    * @throws SyncError `EPERM` if no writer holds the lock
    */
   override upWrite(): void {
-    const was = Atomics.and(this.#words, this.#count, ~WRITER);
+    const was =
+      this.#fast === undefined
+        ? Atomics.and(this.#words, this.#count, ~WRITER)
+        : this.#fast.rwsemClearWriter(this.#countAddress);
     if ((was & WRITER) === 0) throw new SyncError("EPERM", "RwSem.upWrite: no writer holds the lock");
     if ((was & WAITERS) !== 0) wakeFirst(this.#state);
   }

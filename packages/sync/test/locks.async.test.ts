@@ -5,6 +5,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Mutex, RwSem, SpinLock, SyncError } from "../src/index.ts";
 import { Actors, Command, Status } from "./support/actors.ts";
+import { sharedWords, wordsOn } from "./support/memory.ts";
 import { spinlocksOver } from "./support/spinlocks.ts";
 
 const code = (name: string) => expect.objectContaining({ code: name });
@@ -20,8 +21,7 @@ interface Face {
   words: Int32Array;
 }
 
-function faces(buffer: ArrayBuffer | SharedArrayBuffer): Face[] {
-  const words = new Int32Array(buffer);
+function faces(words: Int32Array): Face[] {
   const locks = { Mutex: new Mutex(words, 16), ...spinlocksOver(words, 16) };
   const exclusive = Object.entries(locks).map(([what, lock]) => ({
     what,
@@ -66,8 +66,8 @@ for (const { name, Buffer, hasWaitAsync } of grounds) {
       Object.assign(Atomics, { waitAsync });
     });
 
-    for (const [which, { what }] of faces(new Buffer(1024)).entries()) {
-      const face = () => faces(new Buffer(1024))[which];
+    for (const [which, { what }] of faces(wordsOn(Buffer, 256)).entries()) {
+      const face = () => faces(wordsOn(Buffer, 256))[which];
 
       it(`${what} is got at once when it is free, and leaves nothing behind`, async () => {
         const lock = face();
@@ -143,7 +143,7 @@ for (const { name, Buffer, hasWaitAsync } of grounds) {
     }
 
     it("serves the tasks of one thread in the order in which they came", async () => {
-      const mutex = new Mutex(new Int32Array(new Buffer(1024)), 0);
+      const mutex = new Mutex(wordsOn(Buffer, 256), 0);
       const order: number[] = [];
       mutex.lock();
       const tasks = [0, 1, 2, 3].map((task) =>
@@ -161,7 +161,7 @@ for (const { name, Buffer, hasWaitAsync } of grounds) {
     });
 
     it("lets more tasks wait than the queue has slots, also when one of them gives up", async () => {
-      const sem = new RwSem(new Int32Array(new Buffer(1024)), 0);
+      const sem = new RwSem(wordsOn(Buffer, 256), 0);
       const controller = new AbortController();
       let inside = 0;
       await sem.downWriteAsync();
@@ -182,7 +182,7 @@ for (const { name, Buffer, hasWaitAsync } of grounds) {
     });
 
     it("clears HANDOFF and WAITERS with the last waiter that gives up", async () => {
-      const words = new Int32Array(new Buffer(1024));
+      const words = wordsOn(Buffer, 256);
       for (const [index, lock] of [new Mutex(words, 0), new RwSem(words, 64)].entries()) {
         const controller = new AbortController();
         const take = () => (lock instanceof Mutex ? lock.tryLock() : lock.tryDownWrite());
@@ -203,7 +203,7 @@ for (const { name, Buffer, hasWaitAsync } of grounds) {
     });
 
     it("gives guards, and releases them", async () => {
-      const words = new Int32Array(new Buffer(1024));
+      const words = wordsOn(Buffer, 256);
       const spin = new SpinLock(words, 0);
       const sem = new RwSem(words, 64);
       const guard = await spin.acquireAsync();
@@ -286,7 +286,7 @@ describe("a thread that may not block", () => {
       throw new TypeError("Atomics.wait cannot be called in this context");
     });
     const fresh = await import("../src/index.ts");
-    const words = new Int32Array(new SharedArrayBuffer(1024));
+    const words = sharedWords(256);
     const spin = new fresh.SpinLock(words, 0);
     const mutex = new fresh.Mutex(words, 16);
     const sem = new fresh.RwSem(words, 80);

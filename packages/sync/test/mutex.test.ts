@@ -2,11 +2,12 @@ import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
 import { Mutex } from "../src/index.ts";
 import { Actors, Command, Status, until } from "./support/actors.ts";
+import { sharedWords, wordsOn } from "./support/memory.ts";
 
 describe("Mutex in one thread", () => {
   for (const Buffer of [ArrayBuffer, SharedArrayBuffer]) {
     it(`takes, refuses and gives back on a zeroed ${Buffer.name}`, () => {
-      const mutex = new Mutex(new Int32Array(new Buffer(1024)), 16);
+      const mutex = new Mutex(wordsOn(Buffer, 256), 16);
       mutex.lock();
       expect(mutex.tryLock()).toBe(false);
       expect(mutex.isLocked).toBe(true);
@@ -34,7 +35,7 @@ describe("Mutex in one thread", () => {
   });
 
   it("leaves nothing in the queue after a timeout", () => {
-    const mutex = new Mutex(new Int32Array(new SharedArrayBuffer(Mutex.WORDS * 4)), 0);
+    const mutex = new Mutex(sharedWords(Mutex.WORDS), 0);
     mutex.lock();
     expect(mutex.lock({ timeoutMs: 2 })).toBe(false);
     expect(mutex.isContended).toBe(false);
@@ -55,7 +56,7 @@ describe("Mutex in one thread", () => {
 
 describe("Mutex among the tasks of one thread", () => {
   const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
-  const shared = () => new Int32Array(new SharedArrayBuffer(Mutex.WORDS * 4));
+  const shared = () => sharedWords(Mutex.WORDS);
 
   for (const handoffAfter of [0, 1, 3]) {
     it(`lets a first waiter be overtaken ${handoffAfter} times, and no more`, async () => {

@@ -8,13 +8,14 @@ import { describe, expect, it } from "vitest";
 import { RcuDomain, type RcuFlavour } from "../src/index.ts";
 import { GP_SEQ } from "../src/rcu/layout.ts";
 import { anotherAgent } from "./support/agents.ts";
+import { sharedWords } from "./support/memory.ts";
 
 const AGENTS = 4;
 type Section = { isOpen: boolean };
 type Ticket = { cookie: number; waitsFor: Section[]; wasElapsed: boolean };
 
 class Lab {
-  readonly words: Int32Array = new Int32Array(new SharedArrayBuffer(RcuDomain.words(AGENTS) * 4));
+  readonly words: Int32Array = sharedWords(RcuDomain.words(AGENTS));
   readonly agents: RcuDomain[];
   readonly open: (Section | undefined)[] = Array(AGENTS).fill(undefined);
   readonly depth: number[] = Array(AGENTS).fill(0);

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Mutex, RcuDomain } from "../src/index.ts";
 import { AWAITED, IDLE, READER_LEFT, STATE, slotWord } from "../src/rcu/layout.ts";
 import { anotherAgent } from "./support/agents.ts";
+import { sharedWords } from "./support/memory.ts";
 
 const code = (name: string) => expect.objectContaining({ code: name });
 const endOfTurn = () => Promise.resolve();
@@ -13,7 +14,7 @@ describe("RcuDomain in flavour qsbr", () => {
   const state = () => Atomics.load(words, slotWord(0, 0) + STATE);
 
   beforeEach(() => {
-    words = new Int32Array(new SharedArrayBuffer(RcuDomain.words(4) * 4));
+    words = sharedWords(RcuDomain.words(4));
     rcu = new RcuDomain(words, 0, { agentsMax: 4, flavour: "qsbr" });
     writer = new RcuDomain(anotherAgent(words), 0);
   });
@@ -110,7 +111,7 @@ describe("RcuDomain in flavour qsbr", () => {
   });
 
   it("goes offline before this thread sleeps for a lock, except in a section", () => {
-    const mutex = new Mutex(new Int32Array(new SharedArrayBuffer(Mutex.WORDS * 4)), 0);
+    const mutex = new Mutex(sharedWords(Mutex.WORDS), 0);
     mutex.lock();
     const sleep = () => expect(mutex.lock({ timeoutMs: 5 })).toBe(false);
     rcu.read(() => {});
@@ -126,7 +127,7 @@ describe("RcuDomain in flavour qsbr", () => {
   it("goes offline in one domain while it waits in another", () => {
     rcu.read(() => {});
     const cookie = writer.cookie();
-    const elsewhere = new Int32Array(new SharedArrayBuffer(RcuDomain.words(2) * 4));
+    const elsewhere = sharedWords(RcuDomain.words(2));
     const blocker = new RcuDomain(anotherAgent(elsewhere), 0, { agentsMax: 2 });
     const onStall = () => {
       expect(writer.poll(cookie)).toBe(true);

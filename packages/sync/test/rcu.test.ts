@@ -3,6 +3,7 @@ import { RcuDomain } from "../src/index.ts";
 import { findBlocker, isElapsed, snapshotOf } from "../src/rcu/grace-period.ts";
 import { AWAITED, GP_SEQ, READER_LEFT, STATE, slotWord } from "../src/rcu/layout.ts";
 import { anotherAgent } from "./support/agents.ts";
+import { sharedWords, wordsOn } from "./support/memory.ts";
 
 const code = (name: string) => expect.objectContaining({ code: name });
 const AGENTS = 4;
@@ -12,7 +13,7 @@ for (const Buffer of [ArrayBuffer, SharedArrayBuffer]) {
     let words: Int32Array;
     let rcu: RcuDomain;
     beforeEach(() => {
-      words = new Int32Array(new Buffer(RcuDomain.words(AGENTS) * 4 + 64));
+      words = wordsOn(Buffer, RcuDomain.words(AGENTS) + 16);
       rcu = new RcuDomain(words, 16, { agentsMax: AGENTS });
     });
     afterEach(() => rcu.validate());
@@ -161,7 +162,7 @@ for (const Buffer of [ArrayBuffer, SharedArrayBuffer]) {
       let ran = 0;
       rcu.readLock();
       rcu.call(() => ran++);
-      const larger = new Int32Array(new Buffer(words.byteLength * 2));
+      const larger = wordsOn(Buffer, words.length * 2);
       larger.set(words);
       rcu.rebind(larger);
       words.fill(-1);
@@ -195,7 +196,18 @@ for (const Buffer of [ArrayBuffer, SharedArrayBuffer]) {
 }
 
 describe("RcuDomain with several agents", () => {
-  const shared = (agentsMax: number) => new Int32Array(new SharedArrayBuffer(RcuDomain.words(agentsMax) * 4));
+  const shared = (agentsMax: number) => sharedWords(RcuDomain.words(agentsMax));
+
+  it("is not taken for the one at the same word of another view on the buffer", () => {
+    const words = shared(8);
+    const length = RcuDomain.words(1);
+    const [low, high] = [0, 64].map((skip) => words.subarray(skip, skip + length));
+    const [first, second] = [low, high].map((view) => new RcuDomain(view, 0, { agentsMax: 1 }));
+    first.readLock();
+    expect([first.isReading, second.isReading]).toEqual([true, false]);
+    second.synchronize();
+    first.readUnlock();
+  });
 
   it("waits for the sections of others, and only for those open when it began", () => {
     const words = shared(3);
@@ -286,8 +298,8 @@ describe("RcuDomain with several agents", () => {
   it("reports words that are no domain", () => {
     const words = shared(2);
     const rcu = new RcuDomain(words, 0, { agentsMax: 2 });
-    words[slotWord(0, 1) + STATE] = 4;
-    expect(() => rcu.validate()).toThrow("STATE of agent 1 at word 32 is 4");
+    words[slotWord(0, 1) + STATE] = 8;
+    expect(() => rcu.validate()).toThrow("STATE of agent 1 at word 32 is 8");
     words[slotWord(0, 1) + STATE] = 5;
     expect(() => rcu.validate()).toThrow("in a slot nobody has claimed");
     words[4] = 3;

@@ -5,6 +5,7 @@ import { releaseDead } from "../src/rcu/agent.ts";
 import { CallbackQueue } from "../src/rcu/callbacks.ts";
 import { AWAITED, CLAIMED, READER_LEFT, STATE, slotWord } from "../src/rcu/layout.ts";
 import { anotherAgent } from "./support/agents.ts";
+import { sharedWords } from "./support/memory.ts";
 
 const code = (name: string) => expect.objectContaining({ code: name });
 
@@ -14,7 +15,7 @@ describe("RcuDomain's writers", () => {
   let reader: RcuDomain;
   const claimed = (slot: number) => Atomics.load(words, slotWord(0, slot) + CLAIMED);
   beforeEach(() => {
-    words = new Int32Array(new SharedArrayBuffer(RcuDomain.words(4) * 4));
+    words = sharedWords(RcuDomain.words(4));
     writer = new RcuDomain(words, 0, { agentsMax: 4 });
     reader = new RcuDomain(anotherAgent(words), 0, { agentId: 2048 });
   });

@@ -10,6 +10,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { RwSem, type RwSemPolicy } from "../src/index.ts";
 import { Actors, Command, Status, until } from "./support/actors.ts";
+import { sharedWords } from "./support/memory.ts";
 
 const ACTORS = 5;
 type Step = "read" | "write" | "downgrade";
@@ -204,7 +205,7 @@ for (const policy of POLICIES) {
       readonly #waiting = new Map<number, AbortController>();
 
       constructor() {
-        this.sem = new RwSem(new Int32Array(new SharedArrayBuffer(RwSem.WORDS * 4)), 0, { policy });
+        this.sem = new RwSem(sharedWords(RwSem.WORDS), 0, { policy });
       }
       step(model: Model, actor: number, wish: Step): void {
         const held = model.holders.get(actor);
@@ -293,7 +294,7 @@ describe("the policy of an RwSem", () => {
 
   it("lets a try join the readers past a queued writer only where readers are preferred", async () => {
     for (const policy of POLICIES) {
-      const sem = new RwSem(new Int32Array(new SharedArrayBuffer(RwSem.WORDS * 4)), 0, { policy });
+      const sem = new RwSem(sharedWords(RwSem.WORDS), 0, { policy });
       sem.downRead();
       const writer = sem.downWriteAsync();
       expect([policy, sem.tryDownRead()]).toEqual([policy, policy === "reader-pref"]);

@@ -3,13 +3,14 @@ import { RwSem } from "../src/index.ts";
 import { WaitQueue } from "../src/wait-queue.ts";
 import { LOCK } from "./support/actor-words.ts";
 import { Actors, Command, Status, until } from "./support/actors.ts";
+import { sharedWords, wordsOn } from "./support/memory.ts";
 
 const code = (name: string) => expect.objectContaining({ code: name });
 
 describe("RwSem in one thread", () => {
   for (const Buffer of [ArrayBuffer, SharedArrayBuffer]) {
     it(`admits many readers or one writer on a zeroed ${Buffer.name}`, () => {
-      const sem = new RwSem(new Int32Array(new Buffer(1024)), 32);
+      const sem = new RwSem(wordsOn(Buffer, 256), 32);
       expect(sem.isLocked).toBe(false);
       sem.downRead();
       expect(sem.tryDownRead()).toBe(true);
@@ -65,7 +66,7 @@ describe("RwSem in one thread", () => {
   });
 
   it("leaves nothing in the queue after a timeout", () => {
-    const words = new Int32Array(new SharedArrayBuffer(RwSem.WORDS * 4));
+    const words = sharedWords(RwSem.WORDS);
     const sem = new RwSem(words, 0);
     sem.downWrite();
     expect(sem.downRead({ timeoutMs: 1 })).toBe(false);

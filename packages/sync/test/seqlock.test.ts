@@ -1,9 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { SeqLock } from "../src/seqlock.ts";
+import { sharedWords } from "./support/memory.ts";
 import { runTeam, searchWithTeams, teamWords } from "./support/team.ts";
 import { PAYLOAD, SUBJECT } from "./support/team-parts.ts";
-
-const shared = (length: number) => new Int32Array(new SharedArrayBuffer(4 * length));
 
 describe("SeqLock", () => {
   it("lets an exclusive reader keep writers out, and no lockless reader repeat", () => {
@@ -21,7 +20,7 @@ describe("SeqLock", () => {
   });
 
   it("gives the lock back with a guard, and only to whom it was given", () => {
-    const lock = new SeqLock(shared(SeqLock.WORDS), 0);
+    const lock = new SeqLock(sharedWords(SeqLock.WORDS), 0);
     const guard = lock.acquireWrite();
     expect(() => lock.readExclUnlock()).toThrow(expect.objectContaining({ code: "EPERM" }));
     expect(() => lock.readExcl({ timeoutMs: 0 })).toThrow(expect.objectContaining({ code: "ETIMEDOUT" }));

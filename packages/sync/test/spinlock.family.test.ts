@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { McsLock, QSpinLock, TicketLock } from "../src/index.ts";
+import { sharedWords } from "./support/memory.ts";
 import { SPINLOCK_NAMES, type SpinLockName, spinlocksOver } from "./support/spinlocks.ts";
 import { stress } from "./support/stress.ts";
 import { COUNTER, LOCK, type PartName } from "./support/stress-parts.ts";
@@ -9,7 +10,7 @@ import { COUNTER, LOCK, type PartName } from "./support/stress-parts.ts";
 const code = (name: string) => expect.objectContaining({ code: name });
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 const fresh = (name: SpinLockName) => {
-  const words = new Int32Array(new SharedArrayBuffer(1024));
+  const words = sharedWords(256);
   return { words, lock: spinlocksOver(words, 16)[name] };
 };
 
@@ -159,7 +160,7 @@ describe("the order of service", () => {
   });
 
   it("QSpinLock wakes a waiter without a node when the head gives up in the moment of the release", async () => {
-    const words = new Int32Array(new SharedArrayBuffer(1024));
+    const words = sharedWords(256);
     const nodes = { nodes: 16, nodesMax: 1 };
     const [other, lock] = [0, 1].map((word) => new QSpinLock(words, word, nodes));
     const [second, head] = [new AbortController(), new AbortController()];
@@ -186,7 +187,7 @@ describe("the order of service", () => {
   });
 
   it("QSpinLocks share a table of nodes", async () => {
-    const words = new Int32Array(new SharedArrayBuffer(1024));
+    const words = sharedWords(256);
     const nodes = { nodes: 16, nodesMax: 2 };
     const locks = [0, 1].map((word) => new QSpinLock(words, word, nodes));
     let served = 0;
@@ -222,7 +223,7 @@ describe("words that are no lock", () => {
 
   it("wrap around: ticket numbers pass 2^31 and 2^32", async () => {
     for (const start of [2 ** 31 - 2, -2]) {
-      const words = new Int32Array(new SharedArrayBuffer(16));
+      const words = sharedWords(4);
       words.fill(start, 0, 2);
       const lock = new TicketLock(words, 0);
       for (let round = 0; round < 4; round++) {

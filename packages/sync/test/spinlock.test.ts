@@ -1,11 +1,12 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { SpinLock, SyncError, TestAndSetLock } from "../src/index.ts";
 import { Actors, Command, Status, until } from "./support/actors.ts";
+import { sharedWords, wordsOn } from "./support/memory.ts";
 
 describe("SpinLock in one thread", () => {
   for (const Buffer of [ArrayBuffer, SharedArrayBuffer]) {
     it(`takes, refuses and gives back on a zeroed ${Buffer.name}`, () => {
-      const lock = new SpinLock(new Int32Array(new Buffer(64)), 3);
+      const lock = new SpinLock(wordsOn(Buffer, 16), 3);
       expect(lock.isLocked).toBe(false);
       expect(lock.lock()).toBe(true);
       expect(lock.tryLock()).toBe(false);
@@ -78,7 +79,7 @@ describe("SpinLock in one thread", () => {
   });
 
   it("times out while another thread holds a shared lock", () => {
-    const lock = new SpinLock(new Int32Array(new SharedArrayBuffer(4)), 0);
+    const lock = new SpinLock(sharedWords(1), 0);
     lock.lock();
     expect(lock.lock({ timeoutMs: 2 })).toBe(false);
     expect(() => lock.acquire({ timeoutMs: 0 })).toThrow(expect.objectContaining({ code: "ETIMEDOUT" }));

@@ -37,6 +37,7 @@ export class Mortals {
   readonly #dice: Actor;
   readonly #words: Int32Array;
   readonly #seed: number;
+  readonly #alive: Set<Worker> = new Set();
   #started = 0;
 
   constructor(words: Int32Array, registry: ThreadRegistry, seed: number) {
@@ -55,6 +56,11 @@ export class Mortals {
     }
   }
 
+  /** Ends all that are left, such as those that wait for ever. */
+  async stop(): Promise<void> {
+    await Promise.all([...this.#alive].map((worker) => worker.terminate()));
+  }
+
   async #oneLife(): Promise<void> {
     const end = ENDS[this.#dice.roll(ENDS.length)];
     const index = WORKERS_MAX + this.#started++;
@@ -64,6 +70,7 @@ export class Mortals {
       const workerData: MortalOrder = { ...order, id };
       return new Worker(new URL("./mortal.worker.ts", import.meta.url), { workerData });
     });
+    this.#alive.add(worker);
     const errors: unknown[] = [];
     worker.on("error", (error) => errors.push(error));
     worker.on("message", (report: Report) => this.#hear(report));
@@ -72,7 +79,9 @@ export class Mortals {
       await sleep(this.#dice.roll(LIFE_MS));
       await worker.terminate();
     }
-    this.#judge(end, await ended, errors);
+    const wasDeath = await ended;
+    this.#alive.delete(worker);
+    this.#judge(end, wasDeath, errors);
   }
 
   #judge(end: End, wasDeath: boolean, errors: readonly unknown[]): void {

@@ -110,21 +110,29 @@ class Run {
     this.#protect();
     const lanes = Array.from({ length: this.#options.workers }, (_, index) => this.#startLane(index));
     const reports = Promise.all(lanes.map((lane) => once(lane, "message") as Promise<[Report]>));
-    reports.catch(() => {}); // handled where it is awaited; a lane may throw before that
+    let isDone = false;
+    const done = (): void => {
+      isDone = true;
+    };
+    reports.then(done, done); // a rejection is handled where it is awaited; a lane may throw before that
     const isOver = (): boolean => Atomics.load(this.#words, STOP) === 1;
-    const onlookers = Promise.all([this.#mortals.run(isOver), this.#stalls.run(isOver)]);
+    // A lane that stalls when the time is over still has to be reported, so the onlooker stays to the end.
+    const onlookers = Promise.all([this.#mortals.run(isOver), this.#stalls.run(() => isDone)]);
     onlookers.catch(() => {});
     try {
       const stuck = await this.#watch(reports);
-      if (stuck !== undefined) return { seen: {}, faults: { [stuck]: 1, ...this.#stalls.faults } };
+      if (stuck !== undefined) {
+        return { seen: {}, faults: { [stuck]: 1, ...this.#mortals.faults, ...this.#stalls.faults } };
+      }
       await onlookers;
       return this.#sum((await reports).map(([report]) => report));
     } catch (error) {
       // A refusal where the caller is in the right, such as EPERM to a holder, is a broken promise as well.
       return { seen: {}, faults: { [`a thread threw ${error}`]: 1 } };
     } finally {
+      done();
       Atomics.store(this.#words, STOP, 1);
-      await Promise.all(lanes.map((lane) => lane.terminate()));
+      await Promise.all([this.#mortals.stop(), ...lanes.map((lane) => lane.terminate())]);
     }
   }
 
@@ -148,7 +156,7 @@ class Run {
   /** Looks on until the lanes have reported; returns what is wrong if one of them never will. */
   async #watch(reports: Promise<unknown>): Promise<string | undefined> {
     const { seconds, workers, onProgress } = this.#options;
-    const start = performance.now();
+    let start = performance.now();
     const lastMoved = new Array<number>(workers).fill(start);
     const turns = new Array<number>(workers).fill(0);
     let isDone = false;
@@ -158,6 +166,10 @@ class Run {
     for (let tick = 1; !isDone; tick++) {
       await Promise.race([done, sleep(TICK_MS)]);
       const now = performance.now();
+      if (turns.includes(0)) {
+        start = now; // the time counts from when all of them work
+        tick = 1;
+      }
       this.#steer(tick, now - start >= seconds * 1000);
       for (let index = 0; index < workers; index++) {
         const count = Atomics.load(this.#words, turnsWord(index));
@@ -168,8 +180,12 @@ class Run {
         (now - start) / 1000,
         turns.reduce((sum, count) => sum + count, 0),
       );
-      const stuck = lastMoved.findIndex((moved) => now - moved > this.#stuckMs);
+      const stuck = lastMoved.findIndex(
+        (moved, lane) => now - moved > (turns[lane] === 0 ? STUCK_MS : this.#stuckMs),
+      );
       if (stuck >= 0 && !isDone) return `thread ${stuck} is stuck after turn ${turns[stuck]}`;
+      const [endless] = Object.keys(this.#stalls.faults); // everybody will wait for it sooner or later
+      if (endless !== undefined) return endless;
     }
     return undefined;
   }
@@ -188,8 +204,10 @@ class Run {
 
   #sum(reports: readonly Report[]): Report {
     const seen = total([...reports.map((report) => report.seen), this.#mortals.seen, this.#stalls.seen]);
-    this.#stalls.judge(seen);
-    const faults = [...reports.map((report) => report.faults), this.#mortals.faults, this.#stalls.faults];
+    const faults = [...reports.map((report) => report.faults), this.#mortals.faults];
+    // A run that was cut short may have ended before the report of a stall was due.
+    if (Object.keys(total(faults)).length === 0) this.#stalls.judge(seen);
+    faults.push(this.#stalls.faults);
     return { seen, faults: { ...total(faults), ...inspect(this.#words, this.#registry, seen) } };
   }
 }

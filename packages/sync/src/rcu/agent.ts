@@ -10,17 +10,19 @@
  * claimable. If the cleaner dies in between, the slot is found under its own id when it is cleaned up after.
  */
 import { SyncError } from "../errors.ts";
+import { addressOf } from "../wasm/backend.ts";
 import { isShared } from "../words.ts";
 import { CallbackQueue } from "./callbacks.ts";
-import { announceLeft } from "./grace-period.ts";
+import { announceLeft, snapshotOf } from "./grace-period.ts";
 import {
   AGENTS_HIGH,
   AGENTS_MAX,
   ANONYMOUS,
   AWAITED,
   CLAIMED,
-  DEPTH,
+  GP_SEQ,
   IDLE,
+  REST,
   STATE,
   slotWord,
 } from "./layout.ts";
@@ -31,10 +33,12 @@ export type RcuFlavour = "mb" | "qsbr";
 /** The kind of domain, too: an agent's records for both kinds are in one table. */
 export type AgentKind = RcuFlavour | "srcu";
 
-/** `depth` of a qsbr agent that is not online. */
+/** `depth` of a qsbr agent that is not online, and of an mb agent that is offline or has no slot yet. */
 export const DEPTH_OFFLINE = -1;
-/** `depth` of an mb agent, whose nesting is in its slot: one comparison finds both out. */
+/** `depth` of an mb agent that is in no section. */
 export const DEPTH_MB = -2;
+/** `depth` of an mb agent in a section; `n` less if `n` more are nested in it. */
+export const DEPTH_MB_READING = -3;
 
 /** What one agent keeps about one domain. */
 export interface Agent {
@@ -47,9 +51,12 @@ export interface Agent {
   slot: number;
   /** RcuDomain objects that share this record; the last one to close gives the slot back. */
   users: number;
-  /** Nesting of qsbr sections, or {@link DEPTH_OFFLINE}. Always {@link DEPTH_MB} in flavour mb. */
+  /**
+   * Where it is. At least 0 is the nesting of qsbr sections, mb agents count downwards from
+   * {@link DEPTH_MB_READING}: so one comparison finds out the flavour and whether a section is the outermost.
+   */
   depth: number;
-  /** What a qsbr agent has in STATE unless a writer awaits it: the grace period of its last quiescent state. */
+  /** What it announces in STATE: of the last load of GP_SEQ. */
   snapshot: number;
   /** Is a microtask under way that ends the turn? */
   isTurnPending: boolean;
@@ -58,6 +65,7 @@ export interface Agent {
   readonly onLeave: (() => void)[];
 }
 
+/** By buffer, and in a buffer by address: views on one buffer may begin at different bytes. */
 const agents = new WeakMap<ArrayBufferLike, Map<number, Agent>>();
 
 /** A record that nobody shares; also what a closed RcuDomain is left with. */
@@ -69,7 +77,7 @@ export function newAgent(words: Int32Array, base: number, flavour: AgentKind): A
     flavour,
     slot: 0,
     users: 0,
-    depth: flavour === "qsbr" ? DEPTH_OFFLINE : DEPTH_MB,
+    depth: DEPTH_OFFLINE,
     snapshot: 0,
     isTurnPending: false,
     callbacks,
@@ -83,7 +91,7 @@ export function newAgent(words: Int32Array, base: number, flavour: AgentKind): A
  * @throws SyncError `EINVAL` if this agent uses the domain with another flavour
  */
 export function agentFor(words: Int32Array, base: number, flavour: AgentKind | undefined): Agent {
-  const agent = agents.get(words.buffer)?.get(base);
+  const agent = agents.get(words.buffer)?.get(addressOf(words, base));
   if (agent === undefined || (agent.users === 0 && agent.flavour !== (flavour ?? "mb"))) {
     const fresh = newAgent(words, base, flavour ?? "mb");
     adoptAgent(words, fresh);
@@ -101,12 +109,12 @@ export function agentFor(words: Int32Array, base: number, flavour: AgentKind | u
 
 /** Makes `agent` the record for `words`, also after the words were copied to a larger buffer. */
 export function adoptAgent(words: Int32Array, agent: Agent): void {
-  let byBase = agents.get(words.buffer);
-  if (byBase === undefined) {
-    byBase = new Map();
-    agents.set(words.buffer, byBase);
+  let byAddress = agents.get(words.buffer);
+  if (byAddress === undefined) {
+    byAddress = new Map();
+    agents.set(words.buffer, byAddress);
   }
-  byBase.set(agent.base, agent);
+  byAddress.set(addressOf(words, agent.base), agent);
   agent.words = words;
 }
 
@@ -136,7 +144,7 @@ export function claimSlot(what: string, words: Int32Array, base: number, id: num
 
 /** Makes the slot of an RcuDomain idle and online. */
 export function endReading(words: Int32Array, slot: number): void {
-  words[slot + DEPTH] = 0; // plain: the next owner sees it through its compareExchange of CLAIMED
+  words[slot + REST] = 0; // plain: the next owner sees it through its compareExchange of CLAIMED
   Atomics.store(words, slot + STATE, IDLE);
 }
 
@@ -175,6 +183,11 @@ export function releaseDead(
 /** Stores what STATE becomes on leaving, and tells the writer that waits for it, if one does. */
 export function leaveTo(agent: Agent, state: number): void {
   if (Atomics.exchange(agent.words, agent.slot + STATE, state) === AWAITED) announceAgentLeft(agent);
+}
+
+/** A snapshot of this moment for an mb agent. */
+export function renewSnapshot(agent: Agent): void {
+  agent.snapshot = snapshotOf(Atomics.load(agent.words, agent.base + GP_SEQ));
 }
 
 /** Tells writers that this agent, which was AWAITED, has left. */

@@ -2,36 +2,41 @@
  * RcuDomain: the public face. Layout in layout.ts, memory-order argument in grace-period.ts, slots in agent.ts,
  * how writers wait in wait.ts.
  *
- * Flavour `mb` (of user-space RCU): a reader announces itself with a sequentially consistent store, so a
+ * Flavour `mb` (of user-space RCU): a reader announces itself with a sequentially consistent exchange, so a
  * writer needs no help from the operating system to know who is reading. An agent that is not in a read
  * section holds nobody up, whatever it does. Flavour `qsbr`: see qsbr.ts. The flavour is each agent's own
  * choice, writers cannot tell them apart.
  */
 import { SyncError } from "../errors.ts";
 import { Guard } from "../guard.ts";
+import { addressOf, type Backend, backendOf, type FastPaths, fastPathsOf } from "../wasm/backend.ts";
 import { checkWords } from "../words.ts";
 import {
   type Agent,
   adoptAgent,
   announceAgentLeft,
   DEPTH_MB,
+  DEPTH_MB_READING,
   DEPTH_OFFLINE,
   endReading,
+  leaveTo,
   type RcuFlavour,
+  renewSnapshot,
 } from "./agent.ts";
 import { checkAgentsMax } from "./check.ts";
-import { advance, awaitBlocker, isBlocking, isElapsed, requestCookie, snapshotOf } from "./grace-period.ts";
+import { advance, awaitBlocker, isBlocking, isElapsed, requestCookie } from "./grace-period.ts";
 import {
   AGENTS_HIGH,
   AGENTS_MAX,
   AGENTS_MAX_DEFAULT,
   AWAITED,
-  DEPTH,
   domainWords,
   GP_SEQ,
   HEADER_WORDS,
   IDLE,
+  isReading,
   OFFLINE,
+  REST,
   STATE,
   slotWord,
 } from "./layout.ts";
@@ -39,6 +44,14 @@ import { enterOnline, goOffline, quiesce, SPANNED, unlockSlow } from "./qsbr.ts"
 import type { GraceProtocol } from "./source.ts";
 import { RcuUpdater, type RcuUpdaterOptions } from "./updater.ts";
 import { validateDomain } from "./validate.ts";
+
+/*
+ * Constants of other modules under names of this one. A compiler puts a constant of its own module into the code; for
+ * an imported one V8 emits a load, and four of them are a tenth of a read section.
+ */
+const MB_OUTSIDE = DEPTH_MB;
+const MB_INSIDE = DEPTH_MB_READING;
+const NOBODY = IDLE;
 
 const PROTOCOL: GraceProtocol = {
   request: requestCookie,
@@ -79,12 +92,14 @@ export class RcuDomain extends RcuUpdater {
   protected override get kind(): string {
     return "RcuDomain";
   }
-  // Copies of what `agent` says, which save the read path a load each.
   readonly #base: number;
+  // What `agent` says, once more: a load less in the read path, where an exchange waits for each.
   #agent: Agent;
   #words: Int32Array;
-  /** The agent's slot, 0 until claimed. */
+  /** The agent's slot, 0 until it is claimed and this object has asked for it. */
   #slot = 0;
+  #fast: FastPaths | undefined;
+  #stateAddress = 0;
 
   /** Words a domain with `agentsMax` slots occupies. */
   static words(agentsMax: number = AGENTS_MAX_DEFAULT): number {
@@ -105,6 +120,12 @@ export class RcuDomain extends RcuUpdater {
     this.#words = words;
     this.#base = word;
     this.#agent = this.agent;
+    this.#fast = fastPathsOf(words);
+  }
+
+  /** What runs the read sections of flavour mb: `wasm` over a `SharedMemory`, else `js`. */
+  get backend(): Backend {
+    return backendOf(this.#fast);
   }
 
   /** How this agent reads. */
@@ -116,59 +137,57 @@ export class RcuDomain extends RcuUpdater {
    * Enters a read section; sections nest. What is reachable from a pointer loaded (with `Atomics.load`)
    * inside stays valid until the outermost `readUnlock()`. Never waits.
    *
-   * Cost: one Atomics load and one store; nested, no Atomics at all. In flavour qsbr that is the cost of the
-   * first section of a turn, or after a call that blocked; all others are an addition to a field.
+   * Cost: one Atomics exchange, and once in a grace period a load and another exchange; nested, no Atomics at
+   * all. In flavour qsbr the first section of a turn, or after a call that blocked, costs a load and a store; all
+   * others store to a field.
    *
    * @throws SyncError `ENOSPC` if this is the agent's first section and all slots are taken; `EINVAL` if the
    * agent is offline or the domain closed
    */
   readLock(): void {
     const agent = this.#agent;
-    const nesting = agent.depth;
-    if (nesting >= 0) {
-      agent.depth = nesting + 1;
+    const { depth } = agent;
+    if (depth === 0) {
+      agent.depth = 1;
       return;
     }
-    const slot = this.#slot === 0 ? this.#claim() : this.#slot;
-    if (nesting === DEPTH_OFFLINE) {
-      enterOnline(agent);
+    if (depth !== MB_OUTSIDE || this.#slot === 0) {
+      this.#lockSlow(agent);
       return;
     }
-    const words = this.#words;
-    const depth = words[slot + DEPTH]; // plain: only this agent touches its DEPTH
-    if (depth !== 0) {
-      this.#nest(slot, depth);
-      return;
-    }
-    words[slot + DEPTH] = 1;
-    Atomics.store(words, slot + STATE, snapshotOf(Atomics.load(words, this.#base + GP_SEQ)));
+    agent.depth = MB_INSIDE;
+    const was =
+      this.#fast === undefined
+        ? Atomics.exchange(this.#words, this.#slot, agent.snapshot)
+        : this.#fast.rcuExchange(this.#stateAddress, agent.snapshot);
+    if (was !== NOBODY) renewAnnounced(agent);
   }
 
   /**
    * Leaves a read section. Cost: one Atomics exchange; a notify only if a writer waits for this section.
    *
-   * In flavour qsbr it is a subtraction from a field.
+   * In flavour qsbr it is a store to a field.
    *
    * @throws SyncError `EPERM` outside every read section; `EINVAL` in flavour qsbr if the section spanned an
    * `await`: it has ended all the same, and was protected until now
    */
   readUnlock(): void {
     const agent = this.#agent;
-    const nesting = agent.depth;
-    if (nesting > 0 && nesting <= SPANNED) {
-      agent.depth = nesting - 1;
+    const { depth } = agent;
+    if (depth === 1) {
+      agent.depth = 0;
       return;
     }
-    if (nesting !== DEPTH_MB) {
-      unlockSlow(agent);
+    if (depth !== MB_INSIDE || this.#slot === 0) {
+      this.#unlockSlow(agent);
       return;
     }
-    const words = this.#words;
-    const slot = agent.slot;
-    const depth = slot === 0 ? 0 : words[slot + DEPTH];
-    if (depth < 1) throw new SyncError("EPERM", "RcuDomain.readUnlock: not in a read section");
-    words[slot + DEPTH] = depth - 1;
-    if (depth === 1 && Atomics.exchange(words, slot + STATE, IDLE) === AWAITED) announceAgentLeft(agent);
+    agent.depth = MB_OUTSIDE;
+    const was =
+      this.#fast === undefined
+        ? Atomics.exchange(this.#words, this.#slot, NOBODY)
+        : this.#fast.rcuExchange(this.#stateAddress, NOBODY);
+    if ((was & 1) === 0) leaveMarked(agent, was);
   }
 
   /** Runs `fn` in a read section and returns its result. `fn` must not be async: the section ends with the call. */
@@ -189,8 +208,8 @@ export class RcuDomain extends RcuUpdater {
 
   /** Is this agent in a read section? */
   get isReading(): boolean {
-    const { slot, depth } = this.#agent;
-    return depth > 0 || (slot !== 0 && this.#words[slot + DEPTH] > 0);
+    const { depth } = this.#agent;
+    return depth > 0 || depth <= DEPTH_MB_READING;
   }
 
   /**
@@ -215,15 +234,19 @@ export class RcuDomain extends RcuUpdater {
    */
   offline(): void {
     this.assertMayWait("offline");
-    const slot = this.#slot === 0 ? this.#claim() : this.#slot;
-    goOffline(this.#agent);
-    this.#words[slot + DEPTH] = OFFLINE;
+    this.#claim();
+    const agent = this.#agent;
+    goOffline(agent);
+    agent.depth = DEPTH_OFFLINE;
+    agent.words[agent.slot + REST] = OFFLINE;
   }
 
   /** Ends `offline()`; does nothing if the agent is online. */
   online(): void {
-    const slot = this.#agent.slot;
-    if (slot !== 0 && this.#words[slot + DEPTH] === OFFLINE) this.#words[slot + DEPTH] = 0;
+    const agent = this.#agent;
+    if (agent.slot === 0 || agent.words[agent.slot + REST] !== OFFLINE) return;
+    agent.words[agent.slot + REST] = 0;
+    if (agent.flavour === "mb") agent.depth = DEPTH_MB;
   }
 
   /**
@@ -242,6 +265,8 @@ export class RcuDomain extends RcuUpdater {
     checkWords("RcuDomain.rebind", words, this.#base, domainWords(agentsMax));
     adoptAgent(words, this.#agent);
     this.#words = words;
+    this.#fast = fastPathsOf(words);
+    this.#stateAddress = addressOf(words, this.#slot + STATE);
   }
 
   override close(): void {
@@ -261,15 +286,10 @@ export class RcuDomain extends RcuUpdater {
     const seq = Atomics.load(this.#words, this.#base + GP_SEQ);
     const readers: string[] = [];
     for (let index = 0; index < Atomics.load(this.#words, this.#base + AGENTS_HIGH); index++) {
-      if (Atomics.load(this.#words, slotWord(this.#base, index) + STATE) !== IDLE) readers.push(`${index}`);
+      if (isReading(Atomics.load(this.#words, slotWord(this.#base, index) + STATE))) readers.push(`${index}`);
     }
     const phase = (seq & 1) === 0 ? "idle" : "in progress";
     return `RcuDomain(grace periods ${seq >>> 1}, ${phase}, reading: ${readers.join(" ") || "nobody"})`;
-  }
-
-  #nest(slot: number, depth: number): void {
-    if (depth === OFFLINE) throw new SyncError("EINVAL", "RcuDomain.readLock: this agent is offline");
-    this.#words[slot + DEPTH] = depth + 1;
   }
 
   protected override get hasOpenSection(): boolean {
@@ -278,13 +298,54 @@ export class RcuDomain extends RcuUpdater {
 
   protected override leave(agent: Agent): void {
     goOffline(agent);
-    if (agent.slot !== 0) endReading(agent.words, agent.slot);
+    if (agent.slot === 0) return;
+    agent.depth = DEPTH_OFFLINE;
+    endReading(agent.words, agent.slot);
   }
 
-  #claim(): number {
-    this.#slot = this.ownSlot();
-    return this.#slot;
+  /** Nested sections, the first after a quiescent state, and the first through this object. */
+  #lockSlow(agent: Agent): void {
+    if (agent.depth > 0) agent.depth++;
+    else if (agent.depth <= DEPTH_MB_READING) agent.depth--;
+    else {
+      this.#claim();
+      if (agent.depth === DEPTH_MB) this.readLock();
+      else enterOnline(agent);
+    }
   }
+
+  /** The end of a nested section, and of one that another object has begun; also the rare cases, and misuse. */
+  #unlockSlow(agent: Agent): void {
+    if (agent.depth < DEPTH_MB_READING) agent.depth++;
+    else if (agent.depth > 0 && agent.depth <= SPANNED) agent.depth--;
+    else if (agent.depth === DEPTH_MB_READING) {
+      this.#claim();
+      this.readUnlock();
+    } else unlockSlow(agent);
+  }
+
+  /** Sees to it that the agent has a slot, and this object knows it. */
+  #claim(): void {
+    const agent = this.#agent;
+    const isNew = agent.slot === 0;
+    this.#slot = this.ownSlot();
+    this.#stateAddress = addressOf(this.#words, this.#slot + STATE);
+    if (!isNew || agent.flavour !== "mb") return;
+    renewSnapshot(agent);
+    agent.depth = DEPTH_MB;
+  }
+}
+
+/** The reader has announced an old snapshot: it announces a new one before it reads anything. */
+function renewAnnounced(agent: Agent): void {
+  renewSnapshot(agent);
+  leaveTo(agent, agent.snapshot);
+}
+
+/** The reader has been told that it was older than a grace period, or that a writer sleeps until it leaves. */
+function leaveMarked(agent: Agent, mark: number): void {
+  renewSnapshot(agent);
+  if (mark === AWAITED) announceAgentLeft(agent);
 }
 
 function checkFlavour(flavour: RcuFlavour | undefined): void {

@@ -2,7 +2,7 @@
  * When has everybody who could still see the old version left?
  *
  * One grace period (GP) at a time is in progress in a domain. GP_SEQ is even between two of them and odd
- * during one. A reader announces itself by storing the snapshot (GP_SEQ << 1) | 1 in its own slot, and
+ * during one. A reader announces itself by exchanging its snapshot (GP_SEQ << 1) | 1 into its own slot, and
  * leaves by exchanging 0 into it. The GP that made GP_SEQ the odd number `s` may end as soon as every slot
  * has been seen idle or holding exactly the snapshot of `s`. Any agent may start, scan and end a GP; both
  * transitions are a compareExchange on GP_SEQ, so each happens once.
@@ -11,20 +11,28 @@
  * Atomics operations, so they have one total order S that agrees with each agent's program order:
  *
  *     writer                                reader
- *     U: unpublish the old version          L: load GP_SEQ
- *     B: compareExchange GP_SEQ to s        A: store snapshot in own slot
+ *     U: unpublish the old version          L: load GP_SEQ, perhaps many sections ago
+ *     B: compareExchange GP_SEQ to s        A: exchange snapshot into own slot
  *     C: load the reader's slot             P: load the pointer, use what it names
  *     E: end, free the old version          X: exchange 0 into own slot
  *
  *   - C comes before A in S (the writer saw the slot as it was before): then U < B < C < A < P, the reader
  *     finds the new version. Its snapshot may be older than s, which only makes later GPs wait for it.
  *   - C sees A's value and it is the snapshot of s: then L read what B wrote, U < B < L < P, new version.
- *   - C sees A's value and it is another snapshot, or AWAITED: the GP does not end.
+ *   - C sees A's value and it is another snapshot, OVERTAKEN or AWAITED: the GP does not end.
  *   - C comes after X: the reader has left. C reads what X (or a later operation of the same agent) wrote,
  *     so X synchronises with C, and everything the reader did, plain reads too, happens before E.
  *
+ * When is a snapshot renewed? An old one is safe, but a section that begins with it would be waited for by a
+ * GP that began before. So whoever begins a GP, or looks whether it may end, tells agents whose slot does
+ * not hold the snapshot of `s`: by a compareExchange it makes IDLE STALE, and the snapshot of a reader
+ * OVERTAKEN. The exchange of A or X returns that mark, and an agent that finds one loads GP_SEQ again. A reader
+ * that finds STALE has announced an old snapshot by then; it exchanges the new one into its slot before P, which
+ * is X of an empty section and A of the real one. Thus a read section pays for a load of GP_SEQ once in a GP.
+ *
  * Flavours with a one-bit phase need two flips, since a reader delayed between L and A would announce a
- * phase that has come round again. Here that takes a delay of exactly k * 2^31 steps of GP_SEQ: slots are
+ * phase that has come round again. Here that takes a delay of exactly k * 2^31 steps of GP_SEQ, and no
+ * GP ends before it has marked the slot of an agent whose snapshot is older: slots are
  * compared for equality with the one snapshot of the GP in progress, never for order, so a reader that is
  * delayed by any other number of GPs is recognised as older.
  *
@@ -32,9 +40,21 @@
  * it: when the sequence has wrapped around a cookie that was kept too long, the answer may be a false "not
  * yet", never a false "yes".
  */
-import { AGENTS_HIGH, AWAITED, GP_SEQ, GP_WANTED, IDLE, READER_LEFT, STATE, slotWord } from "./layout.ts";
+import {
+  AGENTS_HIGH,
+  AWAITED,
+  GP_SEQ,
+  GP_WANTED,
+  IDLE,
+  isReading,
+  OVERTAKEN,
+  READER_LEFT,
+  STALE,
+  STATE,
+  slotWord,
+} from "./layout.ts";
 
-/** What a reader that starts while GP_SEQ is `seq` stores in its slot; odd, hence never IDLE or AWAITED. */
+/** What a reader that starts while GP_SEQ is `seq` stores in its slot; odd, hence no mark. */
 export function snapshotOf(seq: number): number {
   return (seq << 1) | 1;
 }
@@ -47,13 +67,14 @@ export function isElapsed(seq: number, cookie: number): boolean {
 
 /**
  * Names the end of the first grace period that has not begun yet, and begins it if none is in progress.
- * Cost: two Atomics operations.
+ * Cost: two Atomics operations, and one or two for each agent slot in use if it begins one.
  */
 export function requestCookie(words: Int32Array, base: number): number {
   const seq = Atomics.load(words, base + GP_SEQ);
   if ((seq & 1) === 0) {
     // Losing this race means that another agent began a grace period after our load: that one will do.
-    Atomics.compareExchange(words, base + GP_SEQ, seq, (seq + 1) | 0);
+    if (Atomics.compareExchange(words, base + GP_SEQ, seq, (seq + 1) | 0) === seq)
+      tellAll(words, base, seq + 1);
     return (seq + 2) | 0;
   }
   // The GP in progress may have begun before the caller's unpublish, so it does not count.
@@ -81,20 +102,44 @@ export function advance(words: Int32Array, base: number, cookie: number): boolea
 function continueIfWanted(words: Int32Array, base: number, seq: number): void {
   const ended = (seq + 1) | 0;
   if ((seq & 1) === 0 || Atomics.load(words, base + GP_WANTED) !== ((seq + 3) | 0)) return;
-  Atomics.compareExchange(words, base + GP_SEQ, ended, (ended + 1) | 0);
+  if (Atomics.compareExchange(words, base + GP_SEQ, ended, (ended + 1) | 0) === ended) {
+    tellAll(words, base, ended + 1);
+  }
+}
+
+/** Tells every agent in time that its snapshot is older than the grace period `seq`, which has just begun. */
+function tellAll(words: Int32Array, base: number, seq: number): void {
+  const high = Atomics.load(words, base + AGENTS_HIGH);
+  for (let index = 0; index < high; index++) tell(words, slotWord(base, index) + STATE, seq);
+}
+
+/**
+ * Marks an agent whose snapshot is older than the grace period `seq` (odd).
+ *
+ * @returns whether the agent holds it up
+ */
+function tell(words: Int32Array, word: number, seq: number): boolean {
+  for (;;) {
+    const state = Atomics.load(words, word);
+    if (state === STALE || state === snapshotOf(seq)) return false;
+    if (state === AWAITED || state === OVERTAKEN) return true;
+    // A mark that loses against the agent's own exchange meets the agent in its next state.
+    const mark = state === IDLE ? STALE : OVERTAKEN;
+    if (Atomics.compareExchange(words, word, state, mark) === state) return mark === OVERTAKEN;
+  }
 }
 
 /** Does an agent in this STATE hold up the grace period `seq` (odd)? */
 export function isBlocking(state: number, seq: number): boolean {
-  return state !== IDLE && state !== snapshotOf(seq);
+  return isReading(state) && state !== snapshotOf(seq);
 }
 
-/** State word of the first agent that holds up the grace period `seq` (odd), or -1. */
+/** State word of the first agent that holds up the grace period `seq` (odd), which is told so, or -1. */
 export function findBlocker(words: Int32Array, base: number, seq: number): number {
   const high = Atomics.load(words, base + AGENTS_HIGH);
   for (let index = 0; index < high; index++) {
     const word = slotWord(base, index) + STATE;
-    if (isBlocking(Atomics.load(words, word), seq)) return word;
+    if (tell(words, word, seq)) return word;
   }
   return -1;
 }

@@ -32,7 +32,7 @@ import { SyncError } from "../errors.ts";
 import { setBeforeSleep } from "../words.ts";
 import { type Agent, DEPTH_OFFLINE, leaveTo } from "./agent.ts";
 import { snapshotOf } from "./grace-period.ts";
-import { DEPTH, GP_SEQ, IDLE, OFFLINE, STATE } from "./layout.ts";
+import { GP_SEQ, IDLE, OFFLINE, REST, STATE } from "./layout.ts";
 
 /** Bit of `depth`: the section was open at the end of a turn. Above every nesting depth. */
 export const SPANNED: number = 1 << 30;
@@ -47,7 +47,7 @@ const turn: Promise<void> = Promise.resolve();
  * @throws SyncError `EINVAL` after `offline()`
  */
 export function enterOnline(agent: Agent): void {
-  if (agent.words[agent.slot + DEPTH] === OFFLINE) {
+  if (agent.words[agent.slot + REST] === OFFLINE) {
     throw new SyncError("EINVAL", "RcuDomain.readLock: this agent is offline");
   }
   agent.snapshot = snapshotOf(Atomics.load(agent.words, agent.base + GP_SEQ));

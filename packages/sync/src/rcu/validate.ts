@@ -1,6 +1,15 @@
 /* Checks that words can be those of an RCU domain, in a state that its protocol can produce. */
-import type { Agent } from "./agent.ts";
-import { AGENTS_HIGH, AGENTS_MAX, AWAITED, CLAIMED, DEPTH, IDLE, STATE, slotWord } from "./layout.ts";
+import { type Agent, DEPTH_MB_READING } from "./agent.ts";
+import {
+  AGENTS_HIGH,
+  AGENTS_MAX,
+  AWAITED,
+  CLAIMED,
+  isReading,
+  OVERTAKEN,
+  STATE,
+  slotWord,
+} from "./layout.ts";
 
 /** Throws an `Error` naming the word and its value. */
 export function validateDomain(words: Int32Array, base: number, own: Agent): void {
@@ -29,19 +38,17 @@ export function throwIfStays(look: () => string | undefined): void {
 function checkSlot(words: Int32Array, base: number, index: number): string | undefined {
   const slot = slotWord(base, index);
   const state = Atomics.load(words, slot + STATE);
-  const isState = state === IDLE || state === AWAITED || (state & 1) === 1;
+  const isState = !isReading(state) || state === AWAITED || state === OVERTAKEN || (state & 1) === 1;
   if (!isState) return `RcuDomain: STATE of agent ${index} at word ${slot} is ${state}`;
   const isFree =
     Atomics.load(words, slot + CLAIMED) === 0 || index >= Atomics.load(words, base + AGENTS_HIGH);
-  if (state === IDLE || !isFree) return undefined;
+  if (!isReading(state) || !isFree) return undefined;
   return `RcuDomain: agent ${index} reads (STATE ${state}) in a slot nobody has claimed`;
 }
 
 function validateOwn(words: Int32Array, own: Agent): void {
-  const isAnnounced = Atomics.load(words, own.slot + STATE) !== IDLE;
-  const depth = words[own.slot + DEPTH];
-  const isReading = own.flavour === "qsbr" ? own.depth >= 0 : depth > 0;
-  if (isReading === isAnnounced && (own.flavour === "mb" || depth <= 0)) return;
   const state = Atomics.load(words, own.slot + STATE);
-  throw new Error(`RcuDomain: own DEPTH is ${own.flavour === "mb" ? depth : own.depth}, STATE is ${state}`);
+  // Of a qsbr agent the long section counts, which may contain no real one.
+  const isOpen = own.depth >= 0 || own.depth <= DEPTH_MB_READING;
+  if (isOpen !== isReading(state)) throw new Error(`RcuDomain: own depth is ${own.depth}, STATE is ${state}`);
 }

@@ -28,6 +28,7 @@
 import { SyncError } from "../errors.ts";
 import { ExclusiveLock, type HowToWait } from "../exclusive-lock.ts";
 import type { SlowPath } from "../waiting.ts";
+import { addressOf, type Backend, backendOf, type FastPaths, fastPathsOf } from "../wasm/backend.ts";
 import { checkWords, deadlineOf, FOREVER, pause, type WaitOptions } from "../words.ts";
 import { McsQueue, NODE_WORDS } from "./mcs-queue.ts";
 
@@ -69,6 +70,8 @@ export class QSpinLock extends ExclusiveLock {
   }
   protected override readonly words: Int32Array;
   readonly #word: number;
+  readonly #fast: FastPaths | undefined;
+  readonly #address: number;
   readonly #queue: McsQueue | undefined;
 
   /**
@@ -82,6 +85,8 @@ export class QSpinLock extends ExclusiveLock {
     checkWords(this.kind, words, word, QSpinLock.WORDS);
     this.words = words;
     this.#word = word;
+    this.#fast = fastPathsOf(words);
+    this.#address = addressOf(words, word);
     this.#queue = options === undefined ? undefined : this.#queueOver(options);
   }
 
@@ -89,18 +94,26 @@ export class QSpinLock extends ExclusiveLock {
     return (this.#load() & LOCKED) !== 0;
   }
 
+  /** What runs the fast path: `wasm` over a {@link SharedMemory}, else `js`. */
+  get backend(): Backend {
+    return backendOf(this.#fast);
+  }
+
   override tryLock(): boolean {
-    return Atomics.compareExchange(this.words, this.#word, 0, LOCKED) === 0;
+    return this.#takeFree() === 0;
   }
 
   override lock(options?: WaitOptions): boolean {
     const deadline = options === undefined ? FOREVER : deadlineOf(`${this.kind}.lock`, options);
-    if (Atomics.compareExchange(this.words, this.#word, 0, LOCKED) === 0) return true;
+    if (this.#takeFree() === 0) return true;
     return this.lockSlow(deadline);
   }
 
   override unlock(): void {
-    const was = Atomics.and(this.words, this.#word, ~(LOCKED | SLEEPERS));
+    const was =
+      this.#fast === undefined
+        ? Atomics.and(this.words, this.#word, ~(LOCKED | SLEEPERS))
+        : this.#fast.spinUnlock(this.#address);
     if ((was & SLEEPERS) !== 0) Atomics.notify(this.words, this.#word);
     if ((was & LOCKED) === 0) {
       throw new SyncError("EPERM", `${this.kind}.unlock: word ${this.#word} is not locked`);
@@ -208,6 +221,12 @@ export class QSpinLock extends ExclusiveLock {
       if (this.#replace(word, word & ~TAIL_MASK)) return true;
     }
     return false;
+  }
+
+  /** Takes the lock if its word is 0. @returns the word as it was */
+  #takeFree(): number {
+    if (this.#fast !== undefined) return this.#fast.spinLock(this.#address);
+    return Atomics.compareExchange(this.words, this.#word, 0, LOCKED);
   }
 
   #replace(expected: number, value: number): boolean {

@@ -2,9 +2,10 @@
 import { workerData } from "node:worker_threads";
 import { Mutex, RwSem, SpinLock } from "../../src/index.ts";
 import { COMMAND, type Command, LOCK, STATUS, Status } from "./actor-words.ts";
+import { type PostedWords, received } from "./memory.ts";
 
-const { buffer, index } = workerData as { buffer: SharedArrayBuffer; index: number };
-const words = new Int32Array(buffer);
+const { posted, index } = workerData as { posted: PostedWords; index: number };
+const words = received(posted);
 const status = STATUS + index;
 const command = COMMAND + index;
 

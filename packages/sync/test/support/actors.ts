@@ -6,6 +6,7 @@
 import { Worker } from "node:worker_threads";
 import { Mutex, RwSem, type RwSemPolicy, SpinLock } from "../../src/index.ts";
 import { ACTOR_WORDS, COMMAND, type Command, LOCK, STATUS, Status } from "./actor-words.ts";
+import { posted, sharedWords } from "./memory.ts";
 
 export { Command, Status } from "./actor-words.ts";
 
@@ -23,7 +24,7 @@ export function until(condition: () => boolean, describe: () => string): void {
 }
 
 export class Actors {
-  readonly words: Int32Array = new Int32Array(new SharedArrayBuffer(ACTOR_WORDS * 4));
+  readonly words: Int32Array<SharedArrayBuffer> = sharedWords(ACTOR_WORDS);
   readonly spin: SpinLock = new SpinLock(this.words, LOCK.spin);
   readonly mutex: Mutex = new Mutex(this.words, LOCK.mutex);
   readonly sem: RwSem;
@@ -33,7 +34,7 @@ export class Actors {
   constructor(count: number, policy: RwSemPolicy = "linux") {
     this.sem = new RwSem(this.words, LOCK.rwsem, { policy });
     for (let index = 0; index < count; index++) {
-      const workerData = { buffer: this.words.buffer, index };
+      const workerData = { posted: posted(this.words), index };
       this.#workers.push(new Worker(new URL("./actor.worker.ts", import.meta.url), { workerData }));
     }
   }

@@ -1,3 +1,5 @@
+import { posted, received } from "./memory.ts";
+
 /**
  * A view on the same shared words that RcuDomain takes for another agent's.
  *
@@ -6,5 +8,5 @@
  * and run them in any order it likes.
  */
 export function anotherAgent(words: Int32Array): Int32Array {
-  return new Int32Array(structuredClone(words.buffer));
+  return received(structuredClone(posted(words as Int32Array<SharedArrayBuffer>)));
 }

@@ -1,10 +1,11 @@
 /* Runs parts of stress-parts.ts in real threads over the same words, and collects what they have seen. */
 import { Worker } from "node:worker_threads";
+import { type PostedWords, posted, sharedWords } from "./memory.ts";
 import type { PartName } from "./stress-parts.ts";
 
 export interface StressOrder {
   readonly part: PartName;
-  readonly buffer: SharedArrayBuffer;
+  readonly posted: PostedWords;
   /** Which of the threads this is, `0..n-1`. */
   readonly index: number;
   readonly rounds: number;
@@ -23,12 +24,11 @@ export async function stress(
   rounds: number,
   prepare: (words: Int32Array) => void = () => {},
 ): Promise<{ results: number[]; words: Int32Array }> {
-  const buffer = new SharedArrayBuffer(WORDS * 4);
-  const words = new Int32Array(buffer);
+  const words = sharedWords(WORDS);
   prepare(words);
   Atomics.store(words, 0, team.length);
   const workers = team.map((part, index) => {
-    const workerData: StressOrder = { part, buffer, index, rounds };
+    const workerData: StressOrder = { part, posted: posted(words), index, rounds };
     return new Worker(new URL("./stress.worker.ts", import.meta.url), { workerData });
   });
   let timer: NodeJS.Timeout | undefined;

@@ -1,10 +1,11 @@
 /* Runs parts of team-parts.ts in real threads over the same words, and collects what they have seen. */
 import { Worker } from "node:worker_threads";
+import { type PostedWords, posted, sharedWords } from "./memory.ts";
 import type { PartName } from "./team-parts.ts";
 
 export interface TeamOrder {
   readonly part: PartName;
-  readonly buffer: SharedArrayBuffer;
+  readonly posted: PostedWords;
   readonly index: number;
   readonly size: number;
   readonly rounds: number;
@@ -16,7 +17,7 @@ const WORDS = 4096;
 
 /** Words for a team to share, zeroed: set up the primitive under test, then run the team on them. */
 export function teamWords(): Int32Array<SharedArrayBuffer> {
-  return new Int32Array(new SharedArrayBuffer(WORDS * 4));
+  return sharedWords(WORDS);
 }
 
 /** Runs one thread per name in `team` on `words`; the result of each, in order. */
@@ -27,7 +28,7 @@ export async function runTeam(
 ): Promise<number[]> {
   Atomics.store(words, 0, team.length);
   const workers = team.map((part, index) => {
-    const workerData: TeamOrder = { part, buffer: words.buffer, index, size: team.length, rounds };
+    const workerData: TeamOrder = { part, posted: posted(words), index, size: team.length, rounds };
     return new Worker(new URL("./team.worker.ts", import.meta.url), { workerData });
   });
   let timer: NodeJS.Timeout | undefined;

@@ -1,0 +1,10 @@
+/* The same tests over a SharedMemory, where the locks run their fast paths in WebAssembly. See support/memory.ts. */
+import { describe } from "vitest";
+import { useBackend } from "../support/memory.ts";
+
+useBackend("wasm");
+
+describe("over a SharedMemory", async () => {
+  await import("../locks.stress.test.ts");
+  await import("../rcu.stress.test.ts");
+});
