@@ -3,6 +3,7 @@ import "./platform.test.mjs";
 import "./locks.test.mjs";
 import "./rcu.test.mjs";
 import "./tree.test.mjs";
+import "./wasm.test.mjs";
 
 const list = document.querySelector("#tests");
 let failed = 0;
