@@ -7,6 +7,7 @@
  *   --screenshot FILE   also keeps a picture of the page
  *   --plant no-lock     locks of the counting workers do nothing: those tests have to fail
  *   --plant free-early  the tree's writer frees what readers may still see: the tree's test has to fail
+ *   --plant deaf        nobody tells the RCU domains of deaths: the tests of dead workers have to fail
  */
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";

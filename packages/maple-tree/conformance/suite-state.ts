@@ -1,6 +1,12 @@
 /* Trees and cursors of a case, by the numbers the trace gives them. */
 import { Arena } from "@faultline/arena";
-import { type MapleCursor, MapleError, type Reservation, SharedMapleTree } from "@faultline/maple-tree";
+import {
+  KERNEL_GEOMETRY,
+  type MapleCursor,
+  MapleError,
+  type Reservation,
+  SharedMapleTree,
+} from "@faultline/maple-tree";
 import { Entries } from "./suite-values.ts";
 import type { ReplayOptions } from "./trace.ts";
 
@@ -42,7 +48,12 @@ export class SuiteState {
   makeTree(t: number, flags: number): SharedMapleTree {
     this.#flags.set(t, flags);
     const rcu = this.#options.rcu ?? (flags & FLAG_RCU) !== 0;
-    const tree = SharedMapleTree.create(this.#arena, { gaps: (flags & FLAG_GAPS) !== 0, rcu, lock: "none" });
+    const tree = SharedMapleTree.create(this.#arena, {
+      geometry: KERNEL_GEOMETRY,
+      gaps: (flags & FLAG_GAPS) !== 0,
+      rcu,
+      lock: "none",
+    });
     return this.putTree(t, tree);
   }
 

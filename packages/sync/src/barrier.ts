@@ -25,6 +25,7 @@ import {
   validateEvent,
   wakeEvent,
 } from "./event-count.ts";
+import type { Recoverable } from "./robust/recovery.ts";
 import { interrupted, isAborted } from "./wait-async.ts";
 import { type AsyncWaitOptions, checkWords, type WaitOptions } from "./words.ts";
 
@@ -51,7 +52,7 @@ export type BarrierOutcome = "last" | "passed" | "timed-out";
  * generations does not notice. Cost: one Atomics read-modify-write per arrival, one store and at most one
  * notify per generation. Source: POSIX pthread_barrier_wait(), with timeouts that take the arrival back.
  */
-export class Barrier {
+export class Barrier implements Recoverable {
   /** Number of 32-bit words a barrier occupies. */
   static readonly WORDS: number = EVENTS + EVENT_WORDS;
   /** Most parties a barrier can have. */
@@ -125,6 +126,16 @@ export class Barrier {
       if (this.#withdraw(generation)) throw error;
     }
     return this.#withdraw(generation) ? "timed-out" : "passed";
+  }
+
+  /**
+   * Has everybody who waits look again, in case the last to arrive died before it woke them. Register it with
+   * `registry.protect(barrier)`. It is not known who is a party: one that dies before it arrives is missed,
+   * and the others wait for it, so let them wait with a timeout; one that dies waiting has arrived.
+   */
+  agentDied(): boolean {
+    wakeEvent(this.#words, this.#base + EVENTS);
+    return false;
   }
 
   /** Throws an `Error` naming the words and values that break an invariant. */

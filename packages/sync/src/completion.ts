@@ -17,6 +17,7 @@ import {
   validateEvent,
   wakeEvent,
 } from "./event-count.ts";
+import type { Recoverable } from "./robust/recovery.ts";
 import { type AsyncWaitOptions, checkWords, type WaitOptions } from "./words.ts";
 
 const EVENTS = 1;
@@ -33,7 +34,7 @@ const SPINS = 60;
  * Cost: `complete` two Atomics operations and a load, a wait that need not wait two.
  * Source: Linux kernel/sched/completion.c.
  */
-export class Completion {
+export class Completion implements Recoverable {
   /** Number of 32-bit words a completion occupies. */
   static readonly WORDS: number = EVENTS + EVENT_WORDS;
 
@@ -113,6 +114,15 @@ export class Completion {
   waitAsync(options?: AsyncWaitOptions): Promise<boolean> {
     const attempt = (): boolean => this.tryWait();
     return awaitEventAsync("Completion.waitAsync", this.#words, this.#done + EVENTS, attempt, options);
+  }
+
+  /**
+   * Has everybody who waits look again, in case the one that was woken died before it went through. Register it
+   * with `registry.protect(completion)`. A completion that the dead would have made is not made up for.
+   */
+  agentDied(): boolean {
+    wakeEvent(this.#words, this.#done + EVENTS);
+    return false;
   }
 
   /** Throws an `Error` naming the word and its value if the words cannot be those of a completion. */

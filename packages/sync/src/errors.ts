@@ -13,7 +13,11 @@ export type SyncErrorCode =
   /** Every agent slot of the domain is taken. */
   | "ENOSPC"
   /** This thread is not allowed to block (the main thread of a browser). */
-  | "EWOULDBLOCK";
+  | "EWOULDBLOCK"
+  /** The last owner of a robust lock died holding it, and what the lock guards has not been repaired. */
+  | "EOWNERDEAD"
+  /** A robust lock whose owner died was given back unrepaired: nobody will ever get it again. */
+  | "ENOTRECOVERABLE";
 
 /** A refusal by a lock or an RCU domain, with an errno-like `code`. */
 export class SyncError extends Error {

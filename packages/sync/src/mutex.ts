@@ -63,7 +63,8 @@ export interface MutexOptions {
  * overtake the first waiter once.
  *
  * Zeroed words are an unlocked mutex, so the constructor creates and attaches alike. Not recursive, no owner
- * is recorded.
+ * is recorded: a thread that is terminated while it holds the mutex, or works on its queue, leaves the others
+ * waiting. Where threads may die, use `RobustMutex`.
  *
  * Source: Linux v6.12 kernel/locking/mutex.c; the adaptive spin in place of its spin on a running owner is
  * after glibc's PTHREAD_MUTEX_ADAPTIVE_NP.

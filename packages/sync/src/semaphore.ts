@@ -41,7 +41,8 @@ const TAKEN = -1;
  * A counting semaphore, first come first served.
  *
  * Zeroed words are a semaphore without permits: give it its first ones with `up(count)`. No owner is
- * recorded, so one thread may take a permit and another give it back.
+ * recorded, so one thread may take a permit and another give it back; and what a dead one had is lost, in
+ * `RobustSemaphore` it comes back.
  * Fairness: permits go to waiters in order of arrival, 16 of them; further ones sleep until there is room in
  * the queue, in no order. Cost uncontended: one load and one compareExchange each way.
  *

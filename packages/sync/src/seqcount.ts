@@ -25,6 +25,7 @@
 
 import { SyncError } from "./errors.ts";
 import { awaitEvent, awaitEventAsync, EVENT_WORDS, validateEvent, wakeEvent } from "./event-count.ts";
+import type { Recoverable } from "./robust/recovery.ts";
 import { type AsyncWaitOptions, checkWords, type WaitOptions } from "./words.ts";
 
 const EVENTS = 1;
@@ -41,7 +42,7 @@ const SPINS = 100;
  * Cost: a read is two Atomics loads besides the data's; a write four operations.
  * Source: Linux include/linux/seqlock.h, seqcount_t.
  */
-export class SeqCount {
+export class SeqCount implements Recoverable {
   /** Number of 32-bit words a counter occupies. */
   static readonly WORDS: number = EVENTS + EVENT_WORDS;
 
@@ -161,6 +162,22 @@ export class SeqCount {
   /** Makes every read in progress repeat, without a write. The caller excludes writers. */
   invalidate(): void {
     Atomics.add(this.#words, this.#seq, 2);
+  }
+
+  /**
+   * Has readers that wait look again, which is all a counter can do about a death. A writer that dies in a
+   * write leaves the counter odd: whoever excludes the writers repairs the data and calls {@link writeEnd} in
+   * its place; a robust {@link SeqLock} does.
+   */
+  agentDied(): boolean {
+    wakeEvent(this.#words, this.#seq + EVENTS);
+    return false;
+  }
+
+  /** Waits until no write is in progress. @internal @returns `false` if the time has passed */
+  waitEven(timeoutMs: number): boolean {
+    const isEven = (): boolean => !this.isWriting;
+    return awaitEvent("SeqCount.begin", this.#words, this.#seq + EVENTS, isEven, { timeoutMs }, SPINS);
   }
 
   /** Throws an `Error` naming the word and its value if the words cannot be those of a counter. */

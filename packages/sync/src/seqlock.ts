@@ -9,18 +9,36 @@
  * Order: the lock, then the counter. An exclusive reader takes the lock and leaves the counter alone, so it
  * keeps writers out without making other readers repeat.
  *
+ * A writer that dies leaves an odd counter, and readers waiting for it. On a robust seqlock the next to notice,
+ * be it a writer or a lockless reader that finds the counter odd, takes the lock, repairs the data while the
+ * counter is still odd, and makes it even. If the counter was even, no data was half written, and there is
+ * nothing to repair.
+ *
  * Memory order, and why the data must be accessed through Atomics: at the top of seqcount.ts. Exclusive
  * readers and writers are ordered by the lock; it is the lockless readers for whose sake writers use Atomics.
  */
 import { SyncError } from "./errors.ts";
 import { Guard } from "./guard.ts";
+import { type Agents, RECHECK_MS, type Recoverable } from "./robust/recovery.ts";
+import { RobustSpinLock } from "./robust/spin-lock.ts";
 import { SeqCount } from "./seqcount.ts";
 import { SpinLock } from "./spinlock.ts";
-import { checkWords, type WaitOptions } from "./words.ts";
+import { checkWords, deadlineOf, nowMs, type WaitOptions } from "./words.ts";
 
 const LOCK = 16;
 /** What {@link SeqLock.readSeqBeginOrLock} takes to mean "under the lock". */
 const LOCKED_SEQ = 1;
+
+/** Makes a {@link SeqLock} robust; each thread gives its own. */
+export interface RobustSeqLockOptions {
+  /** Who lives; a `ThreadRegistry`. */
+  readonly agents: Agents;
+  /**
+   * Repairs the data of a writer that died, with Atomics, as a writer; runs in the next writer or reader. If it
+   * throws, the lock is unusable.
+   */
+  readonly repair: () => void;
+}
 
 /**
  * For data that is read often, written seldom, and small enough to read twice.
@@ -28,24 +46,32 @@ const LOCKED_SEQ = 1;
  * Zeroed words are an unlocked seqlock. Not recursive. Fairness: writers never wait for lockless readers;
  * such a reader may have to repeat without bound, {@link SeqLock.readOrLock} repeats once, then takes the lock.
  *
+ * Deaths: with the options of a robust one, see {@link RobustSeqLockOptions}, a dead writer or exclusive reader
+ * is noticed by whoever comes next, and calls that would wait for it throw `ENOTRECOVERABLE` once it is
+ * unusable. Without them a writer's death leaves writers and readers waiting for ever.
+ *
  * Cost: a read is two Atomics loads besides the data's. Source: Linux include/linux/seqlock.h, seqlock_t.
  */
-export class SeqLock {
+export class SeqLock implements Recoverable {
   /** Number of 32-bit words a seqlock occupies. */
   static readonly WORDS: number = LOCK + SpinLock.WORDS;
 
   readonly #count: SeqCount;
-  readonly #lock: SpinLock;
+  readonly #lock: SpinLock | RobustSpinLock;
+  /** The same lock if it is robust. */
+  readonly #robust: RobustSpinLock | undefined;
 
   /**
    * @param words - view on a `SharedArrayBuffer`, or on an `ArrayBuffer` for use in one thread
    * @param word - first word of the seqlock; a multiple of 16 keeps counter and lock on lines of their own
-   * @throws RangeError if the words lie outside the view
+   * @param robust - lets it survive the death of threads, which have all joined the registry; for all or for none
+   * @throws RangeError if the words lie outside the view; TypeError if an option is missing
    */
-  constructor(words: Int32Array, word: number) {
+  constructor(words: Int32Array, word: number, robust?: RobustSeqLockOptions) {
     checkWords("SeqLock", words, word, SeqLock.WORDS);
     this.#count = new SeqCount(words, word);
-    this.#lock = new SpinLock(words, word + LOCK);
+    this.#robust = robust && this.#robustLock(words, word, robust);
+    this.#lock = this.#robust ?? new SpinLock(words, word + LOCK);
   }
 
   /** Is it held by a writer or an exclusive reader? May be out of date on return. */
@@ -60,7 +86,10 @@ export class SeqLock {
 
   /** Begins a lockless read, waiting for a write in progress. @returns what {@link readRetry} wants to know */
   readBegin(options?: WaitOptions): number {
-    return this.#count.begin(options);
+    const seq = this.#count.tryBegin();
+    if (seq !== undefined) return seq;
+    if (this.#robust === undefined) return this.#count.begin(options);
+    return this.#beginRobust(this.#robust, options);
   }
 
   /** Must what was read since `seq` was returned be thrown away? */
@@ -70,7 +99,15 @@ export class SeqLock {
 
   /** Runs `fn` without the lock until no writer came by; see {@link SeqCount.read}. */
   read<T>(fn: () => T): T {
-    return this.#count.read(fn);
+    for (;;) {
+      const seq = this.readBegin();
+      try {
+        const result = fn();
+        if (!this.readRetry(seq)) return result;
+      } catch (error) {
+        if (!this.readRetry(seq)) throw error;
+      }
+    }
   }
 
   /** Takes the lock as a writer if that needs no waiting. */
@@ -90,9 +127,10 @@ export class SeqLock {
   /**
    * Ends the write and gives the lock back.
    *
-   * @throws SyncError `EPERM` if no write is in progress
+   * @throws SyncError `EPERM` if no write is in progress, or on a robust seqlock another agent's
    */
   writeUnlock(): void {
+    this.#robust?.assertHeld("writeUnlock");
     this.#count.writeEnd();
     this.#lock.unlock();
   }
@@ -149,7 +187,7 @@ export class SeqLock {
    * @returns what the other two want to know
    */
   readSeqBeginOrLock(seq: number): number {
-    if ((seq & 1) === 0) return this.#count.begin();
+    if ((seq & 1) === 0) return this.readBegin();
     this.#lock.lock();
     return LOCKED_SEQ;
   }
@@ -181,12 +219,27 @@ export class SeqLock {
     }
   }
 
+  /**
+   * Recovers a robust seqlock from an agent's death, and has those who wait look again; they do so by themselves
+   * within 100 ms. Without the options of a robust one it can do nothing.
+   */
+  agentDied(id: number): boolean {
+    const wasHeld = this.#robust?.agentDied(id) === true;
+    this.#count.agentDied();
+    return wasHeld;
+  }
+
+  /** Was a dead writer's data found beyond repair? Then every call that needs the lock or waits throws. */
+  get isUnusable(): boolean {
+    return this.#robust?.isUnusable === true;
+  }
+
   /** Throws an `Error` naming the words and values that break an invariant. */
   validate(): void {
     this.#count.validate();
     this.#lock.validate();
     // Asked twice: a writer that ends between the first two questions has broken nothing.
-    if (this.isWriting && !this.isLocked && this.isWriting) {
+    if (this.isWriting && !this.isLocked && this.isWriting && !this.#isWithoutOwner) {
       throw new Error(`SeqLock: ${this.#count}, but nobody holds the lock`);
     }
   }
@@ -195,5 +248,36 @@ export class SeqLock {
   toString(): string {
     const state = this.isWriting ? "writing" : this.isLocked ? "read exclusively" : "free";
     return `SeqLock(${state}, ${this.#count.sequence >>> 0})`;
+  }
+
+  /** After a death the counter stays odd while nobody holds the lock. */
+  get #isWithoutOwner(): boolean {
+    return this.#robust !== undefined && (this.#robust.ownerDied || this.#robust.isUnusable);
+  }
+
+  #robustLock(words: Int32Array, word: number, { agents, repair }: RobustSeqLockOptions): RobustSpinLock {
+    if (typeof repair !== "function") throw new TypeError("SeqLock: repair must be a function");
+    const finishWrite = (): void => {
+      if (!this.isWriting) return;
+      repair();
+      this.#count.writeEnd();
+    };
+    return new RobustSpinLock(words, word + LOCK, { agents, repair: finishWrite });
+  }
+
+  /** Waits for a write to end; if that cannot be, because the writer died, ends it as the next owner. */
+  #beginRobust(lock: RobustSpinLock, options: WaitOptions | undefined): number {
+    const deadline = deadlineOf("SeqLock.readBegin", options);
+    for (;;) {
+      const seq = this.#count.tryBegin();
+      if (seq !== undefined) return seq;
+      if (lock.tryLock()) {
+        lock.unlock();
+        continue;
+      }
+      const timeoutMs = Math.max(0, Math.min(RECHECK_MS, deadline - nowMs()));
+      if (this.#count.waitEven(timeoutMs)) continue;
+      if (nowMs() >= deadline) throw new SyncError("ETIMEDOUT", "SeqLock.readBegin: timed out");
+    }
   }
 }

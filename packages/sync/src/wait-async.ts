@@ -24,6 +24,13 @@ const TIMER_MAX_MS = 0x7fffffff;
 export interface Nap {
   readonly word: number;
   readonly expected: number;
+  /** Wake up after so many milliseconds to look whether who is waited for still lives (robust/recovery.ts). */
+  readonly recheckMs?: number;
+}
+
+/** When a sleep at this place ends at the latest: at the deadline, or earlier to look around. */
+export function wakeUpTime({ recheckMs }: Nap, deadline: number): number {
+  return recheckMs === undefined ? deadline : Math.min(deadline, nowMs() + recheckMs);
 }
 
 /** Has the signal, if there is one, been aborted? */
@@ -51,9 +58,10 @@ export function napAsync(
   if (isAborted(signal)) return false;
   // Asked at each nap: the cost is nothing beside a sleep, and a test can take it away.
   if (!isShared(words) || typeof Atomics.waitAsync !== "function") return poll(words, nap, deadline, signal);
-  const timeoutMs = deadline === FOREVER ? FOREVER : Math.max(0, deadline - nowMs());
+  const until = wakeUpTime(nap, deadline);
+  const timeoutMs = until === FOREVER ? FOREVER : Math.max(0, until - nowMs());
   const sleep = Atomics.waitAsync(words, nap.word, nap.expected, timeoutMs);
-  if (!sleep.async) return sleep.value !== "timed-out";
+  if (!sleep.async) return sleep.value !== "timed-out" || !isPast(deadline);
   return new Promise((resolve) => {
     const keepAlive = timers.setTimeout(() => {}, TIMER_MAX_MS);
     const finish = (isWoken: boolean): void => {
@@ -66,7 +74,7 @@ export function napAsync(
       Atomics.notify(words, nap.word);
     };
     signal?.addEventListener("abort", abort);
-    sleep.value.then((result) => finish(result !== "timed-out"));
+    sleep.value.then((result) => finish(result !== "timed-out" || !isPast(deadline)));
   });
 }
 
@@ -77,14 +85,16 @@ const POLL_MAX_MS = 8;
 
 async function poll(
   words: Int32Array,
-  { word, expected }: Nap,
+  nap: Nap,
   deadline: number,
   signal: WaitSignal | undefined,
 ): Promise<boolean> {
-  for (let look = 0; Atomics.load(words, word) === expected; look++) {
+  const until = wakeUpTime(nap, deadline);
+  for (let look = 0; Atomics.load(words, nap.word) === nap.expected; look++) {
     if (isAborted(signal) || isPast(deadline)) return false;
+    if (isPast(until)) return true;
     const pauseMs = look < EAGER_POLLS ? 0 : Math.min(POLL_MAX_MS, look - EAGER_POLLS + 1);
-    await turn(Math.min(pauseMs, deadline - nowMs()));
+    await turn(Math.min(pauseMs, until - nowMs()));
   }
   return true;
 }

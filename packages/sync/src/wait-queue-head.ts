@@ -22,6 +22,7 @@ import {
   validateEvent,
   wakeEvent,
 } from "./event-count.ts";
+import type { Recoverable } from "./robust/recovery.ts";
 import { type AsyncWaitOptions, checkWords, type WaitOptions } from "./words.ts";
 
 const SHARED = 0;
@@ -47,7 +48,7 @@ export interface WaitForAsyncOptions extends AsyncWaitOptions {
  *
  * Source: Linux include/linux/wait.h (wait_event(), wake_up_nr()) and kernel/sched/wait.c.
  */
-export class WaitQueueHead {
+export class WaitQueueHead implements Recoverable {
   /** Number of 32-bit words a queue occupies. */
   static readonly WORDS: number = EXCLUSIVE + EVENT_WORDS;
 
@@ -109,6 +110,15 @@ export class WaitQueueHead {
   wakeAll(): void {
     wakeEvent(this.#words, this.#base + SHARED);
     wakeEvent(this.#words, this.#base + EXCLUSIVE);
+  }
+
+  /**
+   * Wakes everybody, in case an exclusive waiter died with the wake-up of the others, or a waker before it woke.
+   * Register it with `registry.protect(queue)`.
+   */
+  agentDied(): boolean {
+    this.wakeAll();
+    return false;
   }
 
   /** Throws an `Error` naming the word and its value if the words cannot be those of a queue. */

@@ -156,11 +156,11 @@ export class WaitQueue {
     return before === 0;
   }
 
-  /** Unlinks every queued reader, skipping over writers unless `untilWriter`. Under lock. */
-  takeReaders(untilWriter: boolean): number[] {
+  /** Unlinks every queued reader, at most `most`, skipping over writers unless `untilWriter`. Under lock. */
+  takeReaders(untilWriter: boolean, most: number): number[] {
     const readers: number[] = [];
     let before = 0;
-    for (let at = this.head; at !== 0; ) {
+    for (let at = this.head; at !== 0 && readers.length < most; ) {
       const next = this.#next(at);
       if (this.kindOf(at) === Kind.Read) {
         this.#unlink(before, at);

@@ -6,8 +6,8 @@
  * It answers `false` by leaving the lock's words as if it had never come, unless it finds that it has been
  * granted the lock meanwhile: a grant wins over a timeout and over an abort.
  */
-import { interrupted, isAborted, type Nap, napAsync } from "./wait-async.ts";
-import { type AsyncWaitOptions, deadlineOf, sleepWhile } from "./words.ts";
+import { interrupted, isAborted, type Nap, napAsync, wakeUpTime } from "./wait-async.ts";
+import { type AsyncWaitOptions, deadlineOf, isPast, sleepWhile } from "./words.ts";
 
 /** Yields where it would sleep, is told whether to go on, returns whether it has got what it waited for. */
 export type SlowPath = Generator<Nap, boolean, boolean>;
@@ -17,7 +17,8 @@ export function runBlocking(words: Int32Array, path: SlowPath, deadline: number)
   let step = path.next(true);
   while (step.done !== true) {
     const { word, expected } = step.value;
-    step = path.next(sleepWhile(words, word, expected, deadline) !== "timed-out");
+    const result = sleepWhile(words, word, expected, wakeUpTime(step.value, deadline));
+    step = path.next(result !== "timed-out" || !isPast(deadline));
   }
   return step.value;
 }

@@ -78,6 +78,15 @@ export function isShared(words: Int32Array): boolean {
   return typeof SharedArrayBuffer !== "undefined" && words.buffer instanceof SharedArrayBuffer;
 }
 
+/** Told of each object that is constructed on words: its class, and where. */
+export type AttachHook = (what: string, words: Int32Array, word: number, count: number) => void;
+let onAttach: AttachHook | undefined;
+
+/** Has `fn` called for everything that is constructed, before it touches its words; there is one such function at a time. */
+export function setOnAttach(fn: AttachHook | undefined): void {
+  onAttach = fn;
+}
+
 /** Checks that `count` words starting at `word` lie inside `words`. */
 export function checkWords(what: string, words: Int32Array, word: number, count: number): void {
   if (!(words instanceof Int32Array)) throw new TypeError(`${what}: words must be an Int32Array`);
@@ -87,6 +96,7 @@ export function checkWords(what: string, words: Int32Array, word: number, count:
       `${what}: word must be an integer in 0..${wordMax} (it occupies ${count} of ${words.length} words), got ${word}`,
     );
   }
+  onAttach?.(what, words, word, count);
 }
 
 let mayBlock: boolean | undefined;

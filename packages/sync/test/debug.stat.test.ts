@@ -29,6 +29,8 @@ describe("LockStat", () => {
       mode: "write",
       acquisitions: 4,
       contentions: 3,
+      acqBounces: 0,
+      conBounces: 0,
       waitMs: { count: 3, min: 1, max: 6, total: 9, avg: 3 },
       holdMs: { count: 1, min: 5, max: 5, total: 5, avg: 5 },
       contentionPoints: [{ caller: "at here", count: 3 }],
@@ -45,10 +47,10 @@ describe("LockStat", () => {
     stat.acquired("busy", "write", 1.5);
     expect(`\n${stat}\n`).toMatchInlineSnapshot(`
       "
-      class  mode    contentions  acquisitions      wait-min      wait-max    wait-total      wait-avg      hold-min      hold-max    hold-total      hold-avg
-      busy   write             1             1         1.500         1.500         1.500         1.500         0.000         0.000         0.000         0.000
+      class  mode    con-bounces   contentions      wait-min      wait-max    wait-total      wait-avg   acq-bounces  acquisitions      hold-min      hold-max    hold-total      hold-avg
+      busy   write             0             1         1.500         1.500         1.500         1.500             0             1         0.000         0.000         0.000         0.000
           1 x at somewhere
-      calm   read              0             1         0.000         0.000         0.000         0.000         0.250         0.250         0.250         0.250
+      calm   read              0             0         0.000         0.000         0.000         0.000             0             1         0.250         0.250         0.250         0.250
       "
     `);
   });

@@ -1,12 +1,13 @@
 /*
- * pnpm torture [--minutes N] [--workers N] [--seed N] [--broken lock|grace-period] [--json]
+ * pnpm torture [--minutes N] [--workers N] [--seed N] [--broken WHAT] [--json]
  *
- * Tortures the locks and RCU: one minute and four threads unless told otherwise. --broken plants a lock that
- * excludes nobody, or grace periods that end at once: the run must then fail. Exit code 1 if a promise was
- * broken, 2 for a bad command line.
+ * Tortures the locks and RCU: one minute and four threads unless told otherwise. --broken plants a fault that the
+ * run must find: a lock that excludes nobody (lock), grace periods that end at once (grace-period), domains that
+ * are told of no death (death), stall reports that get lost (stall). Exit code 1 if a promise was broken, 2 for a
+ * bad command line.
  */
 import { parseArgs } from "node:util";
-import { type Report, type TortureOptions, torture } from "./run.ts";
+import { BROKEN, type Broken, type Report, type TortureOptions, torture } from "./run.ts";
 
 function parse(args: readonly string[]): { options: TortureOptions; json: boolean } {
   const { values } = parseArgs({
@@ -20,13 +21,15 @@ function parse(args: readonly string[]): { options: TortureOptions; json: boolea
     },
   });
   const { broken, json } = values;
-  if (broken !== undefined && broken !== "lock" && broken !== "grace-period") {
-    throw new RangeError(`--broken must be lock or grace-period, got ${broken}`);
-  }
+  if (!isBroken(broken)) throw new RangeError(`--broken must be one of ${BROKEN}, got ${broken}`);
   const seed = Number(values.seed);
   if (!Number.isInteger(seed)) throw new RangeError(`--seed must be an integer, got ${values.seed}`);
   const seconds = Number(values.minutes) * 60;
   return { options: { seconds, workers: Number(values.workers), seed, broken }, json };
+}
+
+function isBroken(what: string | undefined): what is Broken | undefined {
+  return what === undefined || BROKEN.some((each) => each === what);
 }
 
 function show({ seen, faults }: Report): void {

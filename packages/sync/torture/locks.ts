@@ -6,6 +6,7 @@
  */
 import { Mutex, RwSem, SpinLock } from "../src/index.ts";
 import type { Actor } from "./actor.ts";
+import { read, write } from "./stations.ts";
 import { MUTEX, RING_SIZE, RING_STATIONS, SEM, SPIN, type Station } from "./words.ts";
 
 type Exclusive = Pick<SpinLock, "lock" | "tryLock" | "unlock">;
@@ -26,32 +27,6 @@ export function attachLocks(words: Int32Array, spin: Exclusive = new SpinLock(wo
     sem: new RwSem(words, SEM.lock),
     ring: RING_STATIONS.map(({ lock }) => new Mutex(words, lock)),
   };
-}
-
-/** Inside: nobody else may be, and the two plain counters must agree. `hold` comes between their changes. */
-function write(actor: Actor, name: string, at: Station, hold: () => void): void {
-  const { words } = actor;
-  const me = actor.index + 1;
-  actor.expect(Atomics.exchange(words, at.owner, me) === 0, `${name}: two writers inside`);
-  actor.expect(Atomics.load(words, at.readers) === 0, `${name}: a writer beside readers`);
-  actor.expect(words[at.before] === words[at.after], `${name}: a writer sees half a change`);
-  words[at.before]++; // plain: the lock orders the two counters
-  hold();
-  words[at.after]++;
-  actor.expect(Atomics.exchange(words, at.owner, 0) === me, `${name}: somebody came in while it was held`);
-  actor.count(`${name} written`);
-}
-
-function read(actor: Actor, name: string, at: Station): void {
-  const { words } = actor;
-  Atomics.add(words, at.readers, 1);
-  const before = words[at.before];
-  actor.holdAsleep();
-  actor.expect(Atomics.load(words, at.owner) === 0, `${name}: a reader beside a writer`);
-  actor.expect(words[at.before] === before, `${name}: written during a read`);
-  actor.expect(words[at.after] === before, `${name}: a reader sees half a change`);
-  Atomics.sub(words, at.readers, 1);
-  actor.count(`${name} read`);
 }
 
 /** One of the three ways to acquire: wait, storm with tries, wait for a limited time. */

@@ -1,28 +1,55 @@
-/* One torturing thread: takes turns until it is told to stop, then reports. See run.ts. */
+/* One lane: takes turns until it is told to stop, then reports. See run.ts. */
+import { setImmediate as endOfTurn } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import { barrier } from "../litmus/barrier.ts";
 import { BrokenLock } from "../litmus/broken.ts";
-import { RcuDomain } from "../src/index.ts";
+import { ThreadRegistry } from "../src/index.ts";
 import { Actor } from "./actor.ts";
+import { asyncLocks, asyncTurn } from "./async.ts";
 import { attachLocks, lockTurn } from "./locks.ts";
-import { RcuPart } from "./rcu.ts";
+import { RcuPart, STALL_MS } from "./rcu.ts";
+import { attachRobust, robustTurn } from "./robust.ts";
 import type { Order, Report } from "./run.ts";
-import { DOMAIN, HALT, STOP, turnsWord, WORKERS_MAX } from "./words.ts";
+import { DOMAIN_KINDS, HALT, REGISTRY, STALLER, STOP, turnsWord } from "./words.ts";
 
-const { buffer, index, workers, seed, broken } = workerData as Order;
+const { buffer, id, index, workers, seed, broken } = workerData as Order;
 const words = new Int32Array(buffer);
+const registry = new ThreadRegistry(words, REGISTRY);
+registry.join(id);
 const actor = new Actor(words, index, seed);
 const locks = attachLocks(words, broken === "lock" ? new BrokenLock() : undefined);
-const rcu = new RcuDomain(words, DOMAIN, { agentsMax: WORKERS_MAX });
-const part = new RcuPart(actor, rcu, broken === "grace-period");
+const tasks = asyncLocks(words, broken !== "lock");
+const robust = attachRobust(words, registry, () => actor.count("repairs after a death"));
+const parts = DOMAIN_KINDS.map((kind) => new RcuPart(actor, kind, broken === "grace-period"));
+
+/** So often the thread returns to its event loop whatever it does: the end of a turn is a quiescent state. */
+const TURNS_EACH = 32;
+
+function turn(): void {
+  const what = actor.roll(12);
+  if (what < 4) parts[actor.roll(parts.length)].turn();
+  else if (what < 6) robustTurn(actor, robust);
+  else lockTurn(actor, locks);
+}
+
+function stall(): void {
+  for (const part of parts) {
+    part.stall(6 * STALL_MS);
+    Atomics.add(words, turnsWord(index), 1);
+  }
+  Atomics.store(words, STALLER, 0);
+}
 
 barrier(words, workers);
-while (Atomics.load(words, STOP) === 0) {
+for (let turns = 0; Atomics.load(words, STOP) === 0; turns++) {
+  if (Atomics.load(words, HALT) === 1 || turns % TURNS_EACH === 0) await endOfTurn();
   Atomics.wait(words, HALT, 1);
-  if (actor.oneIn(3)) part.turn();
-  else lockTurn(actor, locks);
+  if (Atomics.load(words, STALLER) === index + 1) stall();
+  turn();
+  if (actor.oneIn(40)) await asyncTurn(actor, tasks);
+  if (actor.oneIn(40)) await parts[actor.roll(parts.length)].turnAsync();
   Atomics.add(words, turnsWord(index), 1);
 }
-part.finish();
-rcu.close();
+for (const part of parts) part.finish();
+registry.leave();
 parentPort?.postMessage({ seen: actor.seen, faults: actor.faults } satisfies Report);

@@ -6,22 +6,28 @@
  *   32           STOP: 1 when the run is over
  *   48           HALT: 1 while all threads rest between two bursts
  *   64           FAULTS: how many broken promises were seen, so that a run can end at the first
+ *   80           STALLER: lane + 1 of the thread that shall stall in its read sections, 0 when it has
  *   128 …        one station per kind of lock, STATION words each: the lock, then what it guards
  *   then         RING mutexes, taken nested and only in ascending order
- *   then         RcuDomain, the published element, the elements (one generation word each, on its own line)
+ *   then         the domains; for each the published element and the elements (one generation word each, on its
+ *                own line)
+ *   then         the registry of all threads
  *   then         one line per thread: TURNS, which shows that it is not stuck
+ *
+ * Mortals, threads that die, touch only what survives a death: the domains and the robust locks.
  */
-import { Mutex, RcuDomain, RwSem, SpinLock } from "../src/index.ts";
+import { Mutex, RcuDomain, RobustMutex, RwSem, SpinLock, ThreadRegistry } from "../src/index.ts";
 
 export const STOP = 32;
 export const HALT = 48;
 export const FAULTS = 64;
+export const STALLER = 80;
 
 const LINE = 16;
 const roundUp = (words: number): number => Math.ceil(words / LINE) * LINE;
 
 /** Room for a lock, and for what it guards after it. */
-const LOCK_WORDS: number = roundUp(Math.max(SpinLock.WORDS, Mutex.WORDS, RwSem.WORDS));
+const LOCK_WORDS: number = roundUp(Math.max(SpinLock.WORDS, Mutex.WORDS, RwSem.WORDS, RobustMutex.WORDS));
 const STATION: number = LOCK_WORDS + 2 * LINE;
 
 /** Where a lock is and what it guards. */
@@ -36,41 +42,63 @@ export interface Station {
   readonly after: number;
 }
 
-function stationAt(lock: number): Station {
+function stationAt(index: number): Station {
+  const lock = 128 + index * STATION;
   const data = lock + LOCK_WORDS;
   return { lock, owner: data, readers: data + 1, before: data + LINE, after: data + LINE + 1 };
 }
 
-export const SPIN: Station = stationAt(128);
-export const MUTEX: Station = stationAt(128 + STATION);
-export const SEM: Station = stationAt(128 + 2 * STATION);
+export const SPIN: Station = stationAt(0);
+export const MUTEX: Station = stationAt(1);
+export const SEM: Station = stationAt(2);
+export const ROBUST_SPIN: Station = stationAt(3);
+export const ROBUST_MUTEX: Station = stationAt(4);
 
 /** How deep locks are nested; locktorture's limit. */
 export const RING_SIZE = 8;
-const RING = 128 + 3 * STATION;
 /** The mutexes that are taken nested. */
 export const RING_STATIONS: readonly Station[] = Array.from({ length: RING_SIZE }, (_, index) =>
-  stationAt(RING + index * STATION),
+  stationAt(5 + index),
 );
 
-/** Most threads a run can have, and agent slots of the domain. */
+/** Most lanes, threads that live as long as the run. */
 export const WORKERS_MAX = 64;
-export const DOMAIN: number = RING + RING_SIZE * STATION;
-
-/** Word that holds the number of the published element. */
-export const CURRENT: number = DOMAIN + roundUp(RcuDomain.words(WORKERS_MAX));
-/** Elements that belong to each thread at the start. */
+/** Agent slots of the domains: lanes, mortals and the main thread. */
+export const AGENTS_MAX = 96;
+/** Elements that belong to each lane at the start. */
 export const ELEMENTS_EACH = 8;
-const ELEMENTS: number = CURRENT + LINE;
+const ELEMENTS_MAX = WORKERS_MAX * ELEMENTS_EACH + 1;
 
-/** Generation word of an element: even while it may be read, odd from the end of its grace period to its reuse. */
-export function elementWord(element: number): number {
-  return ELEMENTS + element * LINE;
+/** The domains: all agents announce every section; every other one is quiescent now and then; sleepable. */
+export const DOMAIN_KINDS = ["mb", "qsbr", "srcu"] as const;
+export type DomainKind = (typeof DOMAIN_KINDS)[number];
+
+/** Where a domain is, and what it protects. */
+export interface DomainPlace {
+  readonly domain: number;
+  /** Word that holds the number of the published element. */
+  readonly current: number;
+  readonly elements: number;
 }
 
-const TURNS: number = elementWord(WORKERS_MAX * ELEMENTS_EACH + 1);
+const DOMAINS: number = 128 + (5 + RING_SIZE) * STATION;
+const DOMAIN_SIZE: number = roundUp(RcuDomain.words(AGENTS_MAX)) + LINE + ELEMENTS_MAX * LINE;
 
-/** Word in which thread `index` counts its turns. */
+export function placeOf(kind: DomainKind): DomainPlace {
+  const domain = DOMAINS + DOMAIN_KINDS.indexOf(kind) * DOMAIN_SIZE;
+  const current = domain + roundUp(RcuDomain.words(AGENTS_MAX));
+  return { domain, current, elements: current + LINE };
+}
+
+/** Generation word of an element: even while it may be read, odd from the end of its grace period to its reuse. */
+export function elementWord({ elements }: DomainPlace, element: number): number {
+  return elements + element * LINE;
+}
+
+export const REGISTRY: number = DOMAINS + DOMAIN_KINDS.length * DOMAIN_SIZE;
+const TURNS: number = REGISTRY + roundUp(ThreadRegistry.words(AGENTS_MAX));
+
+/** Word in which lane `index` counts its turns. */
 export function turnsWord(index: number): number {
   return TURNS + index * LINE;
 }

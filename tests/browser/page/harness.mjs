@@ -75,10 +75,16 @@ export async function isPending(promise) {
   return (await Promise.race([promise, turns().then(() => pending)])) === pending;
 }
 
-/** A Web Worker which carries out the functions of worker.mjs. It lives as long as the test. */
-export function startWorker() {
+/** The bare Web Worker that carries out the functions of worker.mjs. It lives as long as the test. */
+export function newWorker() {
   const worker = new Worker("/in-worker/page/worker.mjs", { type: "module" });
   workers.push(worker);
+  return worker;
+}
+
+/** The same with a way to call them. */
+export function startWorker() {
+  const worker = newWorker();
   return {
     /** Calls a function there. @returns what it returns, or rejects with what it throws */
     call(name, argument) {

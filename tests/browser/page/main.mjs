@@ -2,6 +2,7 @@ import { runTests } from "./harness.mjs";
 import "./platform.test.mjs";
 import "./locks.test.mjs";
 import "./rcu.test.mjs";
+import "./agents.test.mjs";
 import "./tree.test.mjs";
 import "./wasm.test.mjs";
 

@@ -10,7 +10,9 @@ export const Word = {
   Release: 1056,
   Ready: 1072,
   Seen: 1088,
-  WORDS: 1104,
+  Registry: 1104,
+  Srcu: 1280,
+  WORDS: 2048,
 };
 
 export const LOCKS = ["SpinLock", "Mutex", "RwSem for writing"];

@@ -1,5 +1,5 @@
 // What a Web Worker does for the tests. Every function may block: that is what makes it a worker's.
-import { Mutex, RcuDomain, SharedMemory } from "@faultline/sync";
+import { joinWebAgent, Mutex, RcuDomain, SharedMemory, SrcuDomain, ThreadRegistry } from "@faultline/sync";
 import { lockOf, signal, Word } from "./shared.mjs";
 import { holdTree, readTree, writeTree } from "./tree-agents.mjs";
 
@@ -60,6 +60,24 @@ const functions = {
     return Atomics.load(words, Word.Seen);
   },
 
+  /** Joins as an agent, enters sections, and never comes back: it sleeps, computes or ends. */
+  async agentInSection({ words, seat, act }) {
+    const registry = new ThreadRegistry(words, Word.Registry);
+    await joinWebAgent(registry, seat);
+    if (act === "leave") registry.leave();
+    if (act === "leave") return close();
+    new RcuDomain(words, Word.Rcu).readLock();
+    new SrcuDomain(words, Word.Srcu).readLock();
+    signal(words, Word.Held);
+    if (act === "close") close();
+    if (act === "throw")
+      setTimeout(() => {
+        throw new Error("in the section");
+      });
+    if (act === "sleep") Atomics.wait(words, Word.Release, 0);
+    if (act === "spin") for (;;);
+  },
+
   holdTree,
   writeTree,
   readTree,
@@ -74,9 +92,11 @@ function startTogether(words, workers) {
   while (Atomics.load(words, Word.Ready) < workers);
 }
 
-addEventListener("message", ({ data: { name, argument } }) => {
+addEventListener("message", async ({ data: { name, argument } }) => {
   try {
-    postMessage({ result: functions[name](argument) });
+    const result = functions[name](argument);
+    // Not awaited unless need be: what is not async answers in the same turn.
+    postMessage({ result: result instanceof Promise ? await result : result });
   } catch (error) {
     postMessage({ error: `in ${name}: ${error.stack}` });
   }

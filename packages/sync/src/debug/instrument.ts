@@ -2,319 +2,348 @@
  * How the checks get to see every lock, although the locks know nothing of them.
  *
  * While the checks are on, the methods on the prototypes of the lock classes are replaced by ones that check,
- * call the original and keep the books; `restore` puts the originals back. So the shipped lock has no field,
- * no branch and no hook for it: with the checks off, the fast path is the same code as if this folder did not
- * exist. Guards and `withLock` call the methods by name and so are seen as well.
+ * call the original and keep the books; `restore` puts the originals back (patch.ts). So the shipped lock has no
+ * field, no branch and no hook for it: with the checks off, the fast path is the same code as if this folder did
+ * not exist. Guards and `withLock` call the methods by name and so are seen as well.
  *
  * What the package does inside is not the user's locking and must not drown his report:
- *   - An instrumented method calls its original with `#isInside` set; whatever that calls in turn (a try in a
- *     spin loop, the wait queue's own spinlock) goes straight through.
+ *   - An instrumented method calls its original `inside`; whatever that calls in turn (a try in a spin loop, the
+ *     wait queue's own spinlock, the RCU section of a PerWorkerRwSem) goes straight through.
  *   - An async slow path goes on in later turns of the event loop. There it calls the wait queue's lock and
  *     unlock, which are wrapped to run inside, and it tries the lock after `waitForSlot` has said that there
  *     is room: that one try, which follows at once, is let through too.
- *   - The callbacks that `synchronize` runs are the user's code, so it is not run inside; only the
- *     `waitCookie` it makes is not checked a second time.
  */
-import { Mutex } from "../mutex.ts";
-import { RcuDomain } from "../rcu.ts";
+import { RobustRwSem } from "../rwsem/robust.ts";
+import { SlotQueue } from "../rwsem/slot-queue.ts";
 import { RwSem } from "../rwsem.ts";
-import { SpinLock } from "../spinlock.ts";
 import { WaitQueue } from "../wait-queue.ts";
 import type { SlowPath } from "../waiting.ts";
 import { type AsyncWaitOptions, deadlineOf, nowMs, type WaitOptions } from "../words.ts";
+import type { ContentionEvent } from "./contention.ts";
+import { FAMILIES, type Family, WAITS, type Wait } from "./families.ts";
 import { type LockLike, placeOf } from "./lock-class.ts";
-import type { LockMode, LockOrder, Wanted } from "./lock-order.ts";
-import type { LockStat } from "./lock-stat.ts";
+import type { LockEvents, SlowRun } from "./lock-events.ts";
+import type { LockOrder, Wanted } from "./lock-order.ts";
+import type { LockStat, StatMode } from "./lock-stat.ts";
+import type { OwnerTable } from "./owner-table.ts";
+import { method, type Patches } from "./patch.ts";
 import { Site } from "./site.ts";
 
 type Take = (this: LockLike, options?: WaitOptions) => boolean;
 type TakeAsync = (this: LockLike, options?: AsyncWaitOptions) => Promise<boolean>;
 type Release = (this: LockLike) => void;
+type AnyWait = (this: LockLike, ...args: unknown[]) => unknown;
+type AnyWaitAsync = (this: LockLike, ...args: unknown[]) => Promise<unknown>;
 
-/** The four methods by which a class takes and gives back a lock in one mode. */
-interface Family {
-  readonly kind: string;
-  readonly prototype: object;
-  readonly mode: LockMode;
-  readonly maySleep: boolean;
-  readonly take: string;
-  readonly tryTake: string;
-  readonly takeAsync: string;
-  readonly release: string;
+/** The books that are kept. */
+export interface Books {
+  readonly order: LockOrder;
+  readonly stat: LockStat;
+  readonly events: LockEvents;
+  readonly owners: OwnerTable | undefined;
+  readonly onContention: ((event: ContentionEvent) => void) | undefined;
 }
 
-const EXCLUSIVE = {
-  mode: "write",
-  take: "lock",
-  tryTake: "tryLock",
-  takeAsync: "lockAsync",
-  release: "unlock",
-} as const;
+/** What is wanted, and how it is written down. */
+interface Wish extends Wanted {
+  readonly flags: number;
+  readonly statMode: StatMode;
+}
 
-/** Every lock class of the package; a new one is a row here. */
-const FAMILIES: readonly Family[] = [
-  { kind: "SpinLock", prototype: SpinLock.prototype, maySleep: false, ...EXCLUSIVE },
-  { kind: "Mutex", prototype: Mutex.prototype, maySleep: true, ...EXCLUSIVE },
-  {
-    kind: "RwSem",
-    prototype: RwSem.prototype,
-    mode: "read",
-    maySleep: true,
-    take: "downRead",
-    tryTake: "tryDownRead",
-    takeAsync: "downReadAsync",
-    release: "upRead",
-  },
-  {
-    kind: "RwSem",
-    prototype: RwSem.prototype,
-    mode: "write",
-    maySleep: true,
-    take: "downWrite",
-    tryTake: "tryDownWrite",
-    takeAsync: "downWriteAsync",
-    release: "upWrite",
-  },
-];
+/** A wait that has begun. */
+interface Contention {
+  readonly wish: Wish;
+  readonly beginMs: number;
+}
 
-/** The instrumented methods of one agent, from construction to `restore`. */
+/** The instrumented locks of one agent, from construction until the patches are restored. */
 export class Instrumentation {
-  readonly #order: LockOrder;
-  readonly #stat: LockStat;
-  readonly #undo: (() => void)[] = [];
-  #isInside = false;
-  /** The next try is the package's own; see the top of the file. */
-  #skipsTry = false;
-  #skipsWaitCheck = false;
+  readonly #patches: Patches;
+  readonly #books: Books;
 
-  constructor(order: LockOrder, stat: LockStat) {
-    this.#order = order;
-    this.#stat = stat;
+  constructor(patches: Patches, books: Books) {
+    this.#patches = patches;
+    this.#books = books;
     for (const family of FAMILIES) this.#instrument(family);
-    this.#instrumentDowngrade();
+    for (const wait of WAITS) this.#instrumentWait(wait);
+    this.#instrumentDowngrade(RwSem.prototype, "RwSem");
+    this.#instrumentDowngrade(RobustRwSem.prototype, "RobustRwSem");
     this.#instrumentQueue();
-    this.#instrumentRcu();
-  }
-
-  /** Puts every original back. */
-  restore(): void {
-    for (const undo of this.#undo.splice(0).reverse()) undo();
+    books.events.install(patches);
   }
 
   #instrument(family: Family): void {
     const self = this;
-    const { prototype, mode, maySleep } = family;
-    const wanted = (lock: LockLike, method: string): Wanted => {
-      const what = `${family.kind}.${method}`;
-      return { place: placeOf(lock, family.kind), mode, maySleep, what, site: new Site() };
-    };
-    const tryTake = method<Take>(prototype, family.tryTake);
-    const release = method<Release>(prototype, family.release);
-    this.#replace<Take>(prototype, family.tryTake, () => {
-      return function () {
-        if (self.#isOwnTry()) return tryTake.call(this);
-        return self.#try(wanted(this, family.tryTake), () => tryTake.call(this));
-      };
-    });
-    this.#replace<Take>(prototype, family.take, (take) => {
+    const { prototype } = family;
+    const take = method<Take>(prototype, family.take);
+    const tryTake =
+      family.tryTake === undefined
+        ? function (this: LockLike): boolean {
+            return take.call(this, { timeoutMs: 0 });
+          }
+        : method<Take>(prototype, family.tryTake);
+    if (family.tryTake !== undefined) this.#instrumentTry(family, family.tryTake, tryTake);
+    this.#patches.replace<Take>(prototype, family.take, () => {
       return function (options) {
-        if (self.#isInside) return take.call(this, options);
-        const want = wanted(this, family.take);
-        if (options !== undefined) deadlineOf(want.what, options); // a bad option comes before any report
-        if (options?.timeoutMs === 0) return self.#try(want, () => take.call(this, options));
+        if (self.#patches.isInside) return take.call(this, options);
+        const wish = wishFor(family, this, family.take);
+        if (options !== undefined) deadlineOf(wish.what, options); // a bad option comes before any report
+        if (options?.timeoutMs === 0) return self.#try(wish, () => take.call(this, options));
+        const run = self.#books.events.newRun(family.kind, family.mode, wish.place, false, this);
         return self.#take(
-          want,
+          wish,
+          run,
           () => tryTake.call(this),
           () => take.call(this, options),
         );
       };
     });
-    this.#replace<TakeAsync>(prototype, family.takeAsync, (takeAsync) => {
-      return function (options) {
-        if (self.#isInside) return takeAsync.call(this, options);
-        return self.#takeAsync(wanted(this, family.takeAsync), () => takeAsync.call(this, options));
+    if (family.takeAsync !== undefined) this.#instrumentAsync(family, family.takeAsync);
+    this.#instrumentRelease(family);
+  }
+
+  #instrumentTry(family: Family, name: string, tryTake: Take): void {
+    const self = this;
+    this.#patches.replace<Take>(family.prototype, name, () => {
+      return function () {
+        if (self.#isOwnTry()) return tryTake.call(this);
+        return self.#try(wishFor(family, this, name), () => tryTake.call(this));
       };
     });
-    this.#replace<Release>(prototype, family.release, () => {
+  }
+
+  #instrumentAsync(family: Family, name: string): void {
+    const self = this;
+    this.#patches.replace<TakeAsync>(family.prototype, name, (takeAsync) => {
+      return function (options) {
+        if (self.#patches.isInside) return takeAsync.call(this, options);
+        const wish = wishFor(family, this, name);
+        const run = self.#books.events.newRun(family.kind, family.mode, wish.place, true, this);
+        return self.#takeAsync(wish, run, () => takeAsync.call(this, options));
+      };
+    });
+  }
+
+  #instrumentRelease(family: Family): void {
+    const self = this;
+    this.#patches.replace<Release>(family.prototype, family.release, (release) => {
       return function () {
-        if (self.#isInside) release.call(this);
-        else self.#release(wanted(this, family.release), () => release.call(this));
+        if (self.#patches.isInside) release.call(this);
+        else self.#release(family, wishFor(family, this, family.release), this, () => release.call(this));
       };
     });
   }
 
   #isOwnTry(): boolean {
-    const isOwn = this.#skipsTry || this.#isInside;
-    this.#skipsTry = false;
+    const isOwn = this.#patches.skipsTry || this.#patches.isInside;
+    this.#patches.skipsTry = false;
     return isOwn;
   }
 
-  #try(wanted: Wanted, attempt: () => boolean): boolean {
-    if (!this.#inside(attempt)) return false;
-    this.#taken(wanted, undefined, false, this.#order.task);
+  #try(wish: Wish, attempt: () => boolean): boolean {
+    if (!this.#patches.inside(attempt)) return false;
+    this.#taken(wish, undefined, false, this.#books.order.task);
     return true;
   }
 
-  #take(wanted: Wanted, attempt: () => boolean, take: () => boolean): boolean {
-    this.#order.beforeTake(wanted, true);
+  #take(wish: Wish, run: SlowRun, attempt: () => boolean, take: () => boolean): boolean {
+    const { order, events } = this.#books;
+    order.beforeTake(wish, true);
     let waitedMs: number | undefined;
-    if (!this.#inside(attempt)) {
-      this.#contended(wanted);
-      const beginMs = nowMs();
-      if (!this.#inside(take)) return false;
-      waitedMs = nowMs() - beginMs;
+    if (!this.#patches.inside(attempt)) {
+      const contention = this.#contended(wish);
+      let isGot = false;
+      try {
+        isGot = this.#patches.inside(() => events.watch(run, take));
+      } finally {
+        events.ended(run, isGot);
+        waitedMs = this.#uncontended(contention, isGot);
+      }
+      if (!isGot) return false;
     }
-    this.#taken(wanted, waitedMs, false, this.#order.task);
+    this.#taken(wish, waitedMs, false, order.task);
     return true;
   }
 
-  async #takeAsync(wanted: Wanted, take: () => Promise<boolean>): Promise<boolean> {
-    const order = this.#order;
+  async #takeAsync(wish: Wish, run: SlowRun, take: () => Promise<boolean>): Promise<boolean> {
+    const { order, events } = this.#books;
     const task = order.task;
-    if (order.knowsTasks) order.beforeTake(wanted, false);
+    if (order.knowsTasks) order.beforeTake(wish, false);
+    const promise = this.#patches.inside(() => events.watch(run, take));
+    const [isGot, waitedMs] = await this.#settled(wish, promise, (got) => got);
+    if (waitedMs !== undefined) events.ended(run, isGot);
+    if (!isGot) return false;
+    this.#taken(wish, waitedMs, !order.knowsTasks, task);
+    return true;
+  }
+
+  /** Awaits the outcome, and keeps the books of the wait if there was one. @returns it and how long that took */
+  async #settled<T>(
+    wish: Wish,
+    promise: Promise<T>,
+    isGot: (outcome: T) => boolean,
+  ): Promise<[T, number | undefined]> {
     const beginMs = nowMs();
     let isSettled = false;
-    // A lock that is free is taken before the call returns; the promise of one that is not settles much later.
-    const promise = this.#inside(take).finally(() => {
+    const settle = (): void => {
       isSettled = true;
-    });
+    };
+    promise.then(settle, settle);
+    // What is to be had at once is there before the call returns; the promise of what is not settles much later.
     for (let turn = 0; turn < 4 && !isSettled; turn++) await Promise.resolve();
-    if (!isSettled) this.#contended(wanted);
-    const hasWaited = !isSettled;
-    if (!(await promise)) return false;
-    this.#taken(wanted, hasWaited ? nowMs() - beginMs : undefined, !order.knowsTasks, task);
-    return true;
+    if (isSettled) return [await promise, undefined];
+    const contention = { ...this.#contended(wish), beginMs };
+    let got = false;
+    try {
+      const outcome = await promise;
+      got = isGot(outcome);
+      return [outcome, nowMs() - beginMs];
+    } finally {
+      this.#uncontended(contention, got);
+    }
   }
 
-  #release(wanted: Wanted, release: () => void): void {
-    const held = this.#order.beforeRelease(wanted);
-    this.#inside(release);
+  #release(family: Family, wish: Wish, lock: LockLike, release: () => void): void {
+    const { order, stat, owners, events } = this.#books;
+    const isUnknown = family.isPassedOn === true && !order.isHeld(wish.place, wish.mode);
+    const held = isUnknown
+      ? undefined
+      : order.beforeRelease(wish, owners?.describe(wish.place.className) ?? "");
+    const run = events.newRun(family.kind, family.mode, wish.place, false, lock);
+    this.#patches.inside(() => events.watch(run, release));
     if (held === undefined) return;
-    this.#order.released(held);
-    this.#stat.released(held.place.className, held.mode, nowMs() - held.sinceMs);
+    order.released(held);
+    stat.released(held.place.className, held.mode, nowMs() - held.sinceMs);
   }
 
-  #contended({ place, mode, site }: Wanted): void {
-    this.#stat.contended(place.className, mode, site.caller);
+  #contended(wish: Wish): Contention {
+    const { stat, owners, onContention } = this.#books;
+    const { className } = wish.place;
+    stat.contended(className, wish.statMode, wish.site.caller, owners?.isForeign(className) === true);
+    onContention?.(eventOf("begin", wish, false, 0));
+    return { wish, beginMs: nowMs() };
   }
 
-  #taken(wanted: Wanted, waitedMs: number | undefined, isLoose: boolean, task: unknown): void {
-    this.#order.taken(wanted, nowMs(), isLoose, task);
-    this.#stat.acquired(wanted.place.className, wanted.mode, waitedMs);
+  /** @returns how long the wait was */
+  #uncontended({ wish, beginMs }: Contention, isGot: boolean): number {
+    const waitedMs = nowMs() - beginMs;
+    this.#books.onContention?.(eventOf("end", wish, isGot, waitedMs));
+    return waitedMs;
   }
 
-  #instrumentDowngrade(): void {
+  #taken(wish: Wish, waitedMs: number | undefined, isLoose: boolean, task: unknown): void {
+    const { order, stat, owners } = this.#books;
+    const { className } = wish.place;
+    stat.acquired(className, wish.statMode, waitedMs, owners?.taken(className) === true);
+    order.taken(wish, nowMs(), isLoose, task);
+  }
+
+  /** Something that nobody holds is waited for: it may sleep, and the wait is counted. */
+  #instrumentWait({ kind, prototype, wait, waitAsync, inVain }: Wait): void {
     const self = this;
-    this.#replace<Release>(RwSem.prototype, "downgradeWrite", (downgrade) => {
+    this.#patches.replace<AnyWait>(prototype, wait, (original) => {
+      return function (...args) {
+        if (self.#patches.isInside) return original.apply(this, args);
+        const wish = waitWish(kind, this, wait);
+        self.#books.order.beforeSleep(wish.what, wish.site);
+        return self.#wait(wish, inVain, () => original.apply(this, args));
+      };
+    });
+    this.#patches.replace<AnyWaitAsync>(prototype, waitAsync, (original) => {
+      return async function (...args) {
+        if (self.#patches.isInside) return await original.apply(this, args);
+        const wish = waitWish(kind, this, waitAsync);
+        const promise = self.#patches.inside(() => original.apply(this, args));
+        const [outcome, waitedMs] = await self.#settled(wish, promise, (got) => got !== inVain);
+        if (outcome !== inVain) self.#books.stat.acquired(wish.place.className, "wait", waitedMs, false);
+        return outcome;
+      };
+    });
+  }
+
+  /** A condition is the user's code, so it is not run inside; a wait that has to sleep is a contended one. */
+  #wait(wish: Wish, inVain: unknown, run: () => unknown): unknown {
+    let contention: Contention | undefined;
+    const was = this.#patches.beforeOwnSleep;
+    this.#patches.beforeOwnSleep = () => {
+      contention ??= this.#contended(wish);
+    };
+    let isGot = false;
+    let waitedMs: number | undefined;
+    try {
+      const outcome = wish.what === "WaitQueueHead.waitFor" ? run() : this.#patches.inside(run);
+      isGot = outcome !== inVain;
+      return outcome;
+    } finally {
+      this.#patches.beforeOwnSleep = was;
+      if (contention !== undefined) waitedMs = this.#uncontended(contention, isGot);
+      if (isGot) this.#books.stat.acquired(wish.place.className, "wait", waitedMs, false);
+    }
+  }
+
+  #instrumentDowngrade(prototype: object, kind: string): void {
+    const self = this;
+    const { order, stat, owners } = this.#books;
+    this.#patches.replace<Release>(prototype, "downgradeWrite", (downgrade) => {
       return function () {
-        const place = placeOf(this, "RwSem");
-        const what = "RwSem.downgradeWrite";
+        const place = placeOf(this, kind);
+        const what = `${kind}.downgradeWrite`;
         const site = new Site();
-        const held = self.#order.beforeRelease({ place, mode: "write", maySleep: false, what, site });
-        self.#inside(() => downgrade.call(this));
+        const wanted: Wanted = { place, mode: "write", maySleep: false, what, site };
+        const held = order.beforeRelease(wanted, owners?.describe(place.className) ?? "");
+        self.#patches.inside(() => downgrade.call(this));
         if (held === undefined) return;
         const now = nowMs();
-        self.#order.downgraded(held, site, now);
-        self.#stat.released(place.className, "write", now - held.sinceMs);
-        self.#stat.acquired(place.className, "read", undefined);
+        order.downgraded(held, site, now);
+        stat.released(place.className, "write", now - held.sinceMs);
+        stat.acquired(place.className, "read", undefined, false);
       };
     });
   }
 
   #instrumentQueue(): void {
-    const self = this;
-    for (const name of ["lock", "unlock"]) {
-      this.#replace<(this: WaitQueue) => void>(WaitQueue.prototype, name, (original) => {
-        return function () {
-          self.#inside(() => original.call(this));
-        };
-      });
+    const patches = this.#patches;
+    for (const { prototype } of [WaitQueue, SlotQueue]) {
+      for (const name of ["lock", "unlock"]) {
+        patches.replace<(this: object) => void>(prototype, name, (original) => {
+          return function () {
+            patches.inside(() => original.call(this));
+          };
+        });
+      }
     }
-    this.#replace<(this: WaitQueue) => SlowPath>(WaitQueue.prototype, "waitForSlot", (original) => {
+    patches.replace<(this: WaitQueue) => SlowPath>(WaitQueue.prototype, "waitForSlot", (original) => {
       return function* () {
         const hasRoom = yield* original.call(this);
-        self.#skipsTry = hasRoom;
-        // A reader does not try; what it did not use up is gone before any other code of this thread runs.
+        patches.skipsTry = hasRoom;
+        // A semaphore of readers and writers does not try; what it did not use up is gone before any other code of this thread runs.
         if (hasRoom)
           void Promise.resolve().then(() => {
-            self.#skipsTry = false;
+            patches.skipsTry = false;
           });
         return hasRoom;
       };
     });
   }
-
-  #instrumentRcu(): void {
-    const self = this;
-    this.#replace<(this: RcuDomain) => void>(RcuDomain.prototype, "readLock", (readLock) => {
-      return function () {
-        readLock.call(this);
-        self.#order.enterSection(new Site());
-      };
-    });
-    this.#replace<(this: RcuDomain) => void>(RcuDomain.prototype, "readUnlock", (readUnlock) => {
-      return function () {
-        readUnlock.call(this);
-        self.#order.leaveSection();
-      };
-    });
-    for (const name of ["synchronize", "barrier"]) {
-      this.#replace<(this: RcuDomain) => void>(RcuDomain.prototype, name, (original) => {
-        return function () {
-          self.#order.beforeSleep(`RcuDomain.${name}`, new Site());
-          // Its first call is waitCookie, if it has anything to wait for.
-          self.#skipsWaitCheck = true;
-          try {
-            original.call(this);
-          } finally {
-            self.#skipsWaitCheck = false;
-          }
-        };
-      });
-    }
-    this.#replace<(this: RcuDomain, cookie: number, options?: WaitOptions) => boolean>(
-      RcuDomain.prototype,
-      "waitCookie",
-      (original) => {
-        return function (cookie, options) {
-          const isChecked = self.#skipsWaitCheck;
-          self.#skipsWaitCheck = false;
-          if (this.poll(cookie)) return true;
-          if (!isChecked) self.#order.beforeSleep("RcuDomain.waitCookie", new Site());
-          return original.call(this, cookie, options);
-        };
-      },
-    );
-  }
-
-  /** Runs a part of the package itself: the locks it takes are not the user's. Must return before any await. */
-  #inside<T>(run: () => T): T {
-    const was = this.#isInside;
-    this.#isInside = true;
-    try {
-      return run();
-    } finally {
-      this.#isInside = was;
-      if (!was) this.#skipsTry = false;
-    }
-  }
-
-  /** Puts a method in front of one that the prototype has or inherits. */
-  #replace<M extends (...args: never[]) => unknown>(
-    prototype: object,
-    name: string,
-    wrap: (original: M) => M,
-  ): void {
-    const own = Object.getOwnPropertyDescriptor(prototype, name);
-    const value = wrap(method<M>(prototype, name));
-    Object.defineProperty(prototype, name, { value, configurable: true, writable: true, enumerable: false });
-    this.#undo.push(() => {
-      if (own === undefined) Reflect.deleteProperty(prototype, name);
-      else Object.defineProperty(prototype, name, own);
-    });
-  }
 }
 
-function method<M>(prototype: object, name: string): M {
-  return (prototype as Record<string, unknown>)[name] as M;
+function wishFor(family: Family, lock: LockLike, name: string): Wish {
+  const { kind, mode, maySleep, flags } = family;
+  const place = placeOf(lock, kind);
+  return { place, mode, maySleep, flags, statMode: mode, what: `${kind}.${name}`, site: new Site() };
+}
+
+function waitWish(kind: string, waited: LockLike, name: string): Wish {
+  const place = placeOf(waited, kind);
+  const what = `${kind}.${name}`;
+  return { place, mode: "write", maySleep: true, flags: 0, statMode: "wait", what, site: new Site() };
+}
+
+function eventOf(
+  phase: ContentionEvent["phase"],
+  { place, what, flags }: Wish,
+  isGot: boolean,
+  waitedMs: number,
+): ContentionEvent {
+  return { phase, className: place.className, what, flags, isGot, waitedMs };
 }

@@ -7,7 +7,7 @@
  * its own, named after its kind and its word. That never reports what is not there, and sees less.
  *
  * Two objects on the same words are the same lock. The words are private to the lock, on purpose, so they are
- * found out the way a debugger would: `isLocked` is asked once per object, with `Atomics.load` watched.
+ * found out the way a debugger would: the object is asked once how it is, with `Atomics.load` watched.
  */
 
 /** How a lock is called in reports and statistics. */
@@ -19,14 +19,15 @@ export interface LockClassOptions {
   readonly recursiveReads?: boolean;
 }
 
-/** As much of a lock as is needed to find its words. */
-export interface LockLike {
-  readonly isLocked: boolean;
-}
+/** A lock of this package, or something else of it that threads wait for: a `Completion`, for example. */
+export type LockLike = object;
 
 /** One lock: all objects on the same words share it. */
 export interface Place {
   readonly kind: string;
+  readonly buffer: ArrayBufferLike;
+  /** First word of the lock, counted from the start of the buffer. */
+  readonly first: number;
   className: string;
   recursiveReads: boolean;
 }
@@ -67,7 +68,8 @@ function applyName(place: Place, naming: Naming): void {
 }
 
 function findPlace(lock: LockLike, kind: string): Place {
-  const { words, word } = wordsOf(lock);
+  const { words, word } = wordsOf(lock, kind);
+  const first = words.byteOffset / Int32Array.BYTES_PER_ELEMENT + word;
   let known = placesByBuffer.get(words.buffer);
   if (known === undefined) {
     bufferCount++;
@@ -75,26 +77,44 @@ function findPlace(lock: LockLike, kind: string): Place {
     known = { prefix: bufferCount === 1 ? "" : `${bufferCount}:`, places: new Map() };
     placesByBuffer.set(words.buffer, known);
   }
-  const key = `${kind}@${known.prefix}${words.byteOffset / Int32Array.BYTES_PER_ELEMENT + word}`;
+  const key = `${kind}@${known.prefix}${first}`;
   let place = known.places.get(key);
   if (place === undefined) {
-    place = { kind, className: key, recursiveReads: false };
+    place = { kind, buffer: words.buffer, first, className: key, recursiveReads: false };
     known.places.set(key, place);
   }
   return place;
 }
 
-/** The first word `isLocked` looks at is the lock's first word, in every lock of this package. */
-function wordsOf(lock: LockLike): { words: Int32Array; word: number } {
+/** A property whose getter looks at a word of the lock, and how far that is from its first. */
+interface Probe {
+  readonly property: string;
+  readonly offset: number;
+}
+const LOCKED: Probe = { property: "isLocked", offset: 0 };
+const PROBES: Readonly<Record<string, Probe>> = {
+  PerWorkerRwSem: { property: "isWriteLocked", offset: 2 },
+  RobustPerWorkerRwSem: { property: "isWriteLocked", offset: 2 },
+  SeqLock: { property: "isWriting", offset: 0 },
+  Semaphore: { property: "available", offset: 0 },
+  RobustSemaphore: { property: "available", offset: 64 },
+  Completion: { property: "isDone", offset: 0 },
+  Barrier: { property: "arrived", offset: 1 },
+  WaitQueueHead: { property: "waiterCount", offset: 1 },
+};
+
+/** The first word that the probe's getter looks at tells where the lock is. */
+function wordsOf(lock: LockLike, kind: string): { words: Int32Array; word: number } {
+  const { property, offset } = PROBES[kind] ?? LOCKED;
   const atomics = Atomics as unknown as { load: (words: Int32Array, word: number) => number };
   const load = atomics.load;
   let seen: { words: Int32Array; word: number } | undefined;
   atomics.load = (words, word) => {
-    seen ??= { words, word };
+    seen ??= { words, word: word - offset };
     return load(words, word);
   };
   try {
-    void lock.isLocked;
+    void (lock as Record<string, unknown>)[property];
   } finally {
     atomics.load = load;
   }

@@ -70,6 +70,19 @@ export class LockGraph {
     return undefined;
   }
 
+  /** A shortest chain of known dependencies from a class to one that `isGoal`, `undefined` if there is none. */
+  findPath(from: string, isGoal: (className: string) => boolean): readonly LockEdge[] | undefined {
+    const visited = new Set<string>();
+    const queue: Step[] = [];
+    this.#expand(from, false, undefined, visited, queue);
+    for (let at = 0; at < queue.length; at++) {
+      const step = queue[at];
+      if (isGoal(step.className)) return chainOf(step);
+      this.#expand(step.className, false, step, visited, queue);
+    }
+    return undefined;
+  }
+
   /** Throws an `Error` naming the dependency that is filed under another class, or leads to its own. */
   validate(): void {
     for (const [from, out] of this.#edges) {

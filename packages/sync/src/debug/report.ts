@@ -12,12 +12,43 @@ export type LockReportKind =
   | "recursion"
   /** A call that may sleep, while a spinlock is held. */
   | "sleep-under-spinlock"
+  /** A spinlock was held at the end of an event-loop turn: somebody has awaited with it. */
+  | "await-under-spinlock"
   /** A call that may sleep, inside an RCU read section. */
   | "sleep-in-read-section"
+  /** A call that may sleep, in an interrupt or with interrupts off. */
+  | "sleep-in-irq"
+  /** Interrupts take the class, and it was taken where they could come. */
+  | "irq-unsafe"
+  /** A class that interrupts take is held while one is taken under which they can come. */
+  | "irq-order"
   /** A release, or an `assertHeld`, of a lock that this thread does not hold. */
   | "not-held"
-  /** `assertNoLocksHeld` found some. */
-  | "still-held";
+  /** `assertNoLocksHeld` found some, or the thread has ended with them. */
+  | "still-held"
+  /** Words were given back with a lock in them that is held. */
+  | "freed-while-held"
+  /** What RCU readers see was loaded outside every read section. */
+  | "load-outside-section"
+  /** The same function was handed to `call` twice, before it has run. */
+  | "double-call";
+
+/** Code of the error that is thrown if nobody takes the report. */
+const CODES: Readonly<Record<LockReportKind, SyncErrorCode>> = {
+  cycle: "EDEADLK",
+  recursion: "EDEADLK",
+  "sleep-under-spinlock": "EDEADLK",
+  "await-under-spinlock": "EDEADLK",
+  "sleep-in-read-section": "EDEADLK",
+  "sleep-in-irq": "EDEADLK",
+  "irq-unsafe": "EDEADLK",
+  "irq-order": "EDEADLK",
+  "not-held": "EPERM",
+  "still-held": "EDEADLK",
+  "freed-while-held": "EINVAL",
+  "load-outside-section": "EPERM",
+  "double-call": "EINVAL",
+};
 
 /** One broken rule. */
 export interface LockReport {
@@ -28,7 +59,7 @@ export interface LockReport {
   readonly message: string;
   /** What this thread (or task) holds, oldest first. */
   readonly held: readonly GraphLock[];
-  /** For a cycle: the new dependency first, then the known ones that lead back. Else empty. */
+  /** For a cycle: the new dependency first, then the known ones that lead back. For an order: its path. */
   readonly chain: readonly LockEdge[];
 }
 
@@ -40,8 +71,7 @@ export function reportOf(
   held: readonly GraphLock[],
 ): LockReport {
   const lines = [headline, ...indent(stack), ...heldLines(held)];
-  const code = kind === "not-held" ? "EPERM" : "EDEADLK";
-  return { kind, code, message: lines.join("\n"), held, chain: [] };
+  return { kind, code: CODES[kind], message: lines.join("\n"), held, chain: [] };
 }
 
 /** The report of a possible deadlock. */
@@ -58,6 +88,43 @@ export function cycleReport(
     ...known.flatMap(edgeLines),
   ];
   return { kind: "cycle", code: "EDEADLK", message: lines.join("\n"), held, chain: [edge, ...known] };
+}
+
+/** The report of a class that an interrupt can find taken. */
+export function irqUnsafeReport(
+  irq: string,
+  className: string,
+  irqStack: readonly string[],
+  openStack: readonly string[],
+): LockReport {
+  const lines = [
+    `irq safety: ${className}: a ${irq} takes it, and can come while it is held`,
+    `taken in a ${irq}`,
+    ...indent(irqStack),
+    `taken where a ${irq} can come`,
+    ...indent(openStack),
+  ];
+  return { kind: "irq-unsafe", code: CODES["irq-unsafe"], message: lines.join("\n"), held: [], chain: [] };
+}
+
+/** The report of a lock order that an interrupt turns round. */
+export function irqOrderReport(
+  irq: string,
+  path: readonly LockEdge[],
+  irqStack: readonly string[],
+  openStack: readonly string[],
+): LockReport {
+  const [from, to] = [path[0].from.className, path[path.length - 1].to.className];
+  const lines = [
+    `irq safety: ${to} is taken while holding ${from}, which a ${irq} takes that can come while ${to} is held`,
+    `${from} is taken in a ${irq}`,
+    ...indent(irqStack),
+    `${to} is taken where a ${irq} can come`,
+    ...indent(openStack),
+    "the order, seen before:",
+    ...path.flatMap(edgeLines),
+  ];
+  return { kind: "irq-order", code: CODES["irq-order"], message: lines.join("\n"), held: [], chain: path };
 }
 
 function edgeLines({ from, to }: LockEdge): string[] {

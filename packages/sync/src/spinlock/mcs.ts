@@ -33,7 +33,8 @@ const NODES_MAX = 30;
 /**
  * An MCS spinlock: first come, first served, for up to 29 waiters; further ones wait for a place, in no order.
  *
- * Zeroed words are an unlocked lock. Not recursive. A waiter that gives up keeps its place in the table until
+ * Zeroed words are an unlocked lock. Not recursive. No owner of a node is recorded: when a holder or a waiter dies,
+ * those behind it wait for ever; use `RobustMutex` with `handoffAfter: 0` then. A waiter that gives up keeps its place in the table until
  * the release that would have served it. Cost uncontended: about five Atomics operations each way; a release
  * under contention touches one waiter, however many there are.
  *

@@ -53,7 +53,8 @@ export interface QSpinLockOptions {
 /**
  * A queued spinlock in one word, first come, first served for as long as there are nodes.
  *
- * Zeroed words are an unlocked lock. Not recursive, no owner is recorded. Cost uncontended: one Atomics
+ * Zeroed words are an unlocked lock. Not recursive, no owner is recorded: a holder that dies leaves it locked, a
+ * waiter that dies leaves PENDING or a node nobody clears; use `RobustMutex` with `handoffAfter: 0` then. Cost uncontended: one Atomics
  * compareExchange and one and.
  *
  * Source: Linux v6.12 kernel/locking/qspinlock.c.

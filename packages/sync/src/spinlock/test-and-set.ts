@@ -26,7 +26,8 @@ const CONTENDED = 2;
  * A spinlock that never burns a core: it looks a bounded number of times, then sleeps.
  *
  * Zeroed words are an unlocked lock, so the constructor creates and attaches alike. Not recursive, not fair
- * (a newcomer may overtake a sleeper), no owner is recorded. One lock per 16 words avoids false sharing.
+ * (a newcomer may overtake a sleeper), no owner is recorded: a waiter that dies leaves nothing behind, a holder
+ * leaves it locked (use `RobustSpinLock` then). One lock per 16 words avoids false sharing.
  *
  * Source: Linux kernel/locking/spinlock.c for the contract; the three states are those of a futex mutex.
  */

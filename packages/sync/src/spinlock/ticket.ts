@@ -30,7 +30,8 @@ const SLEEPERS = 2;
 /**
  * A ticket spinlock: strictly first come, first served, for waits without timeout and signal.
  *
- * Zeroed words are an unlocked lock. Not recursive, no owner is recorded. Each release wakes all that sleep,
+ * Zeroed words are an unlocked lock. Not recursive, no owner is recorded, neither of the lock nor of a number:
+ * when a holder or a waiter dies, its turn never ends. Use `RobustMutex` with `handoffAfter: 0` then. Each release wakes all that sleep,
  * and all but one of them go back to sleep: for few waiters, and for comparison. Cost uncontended: two Atomics
  * operations to take, four to release.
  *

@@ -5,6 +5,7 @@
  *   0            AGENTS_MAX  entries behind the header; 0 until the first constructor wrote it
  *   1            DEATHS      counts deaths; agents may sleep on it
  *   16 + i       ENTRY       agent i: bits 0-1 state | bits 2-… generation
+ *   16 + n + i   BEATS       counts signs of life of agent i, behind the n = AGENTS_MAX entries (web.ts)
  *
  *   state: 0 free | 1 starting, its thread has not joined yet | 2 alive | 3 dead, its holdings not cleaned up
  *
@@ -18,6 +19,7 @@
  * the hooks clean up; only then does the entry become free.
  */
 import { SyncError } from "../errors.ts";
+import type { Agents, Recoverable } from "../robust/recovery.ts";
 import { checkWords } from "../words.ts";
 import { currentAgentId, setCurrentAgentId } from "./current.ts";
 
@@ -59,7 +61,7 @@ export type AgentState = "unknown" | "starting" | "alive" | "dead";
  * Constructing on zeroed words creates the registry, constructing on the same words elsewhere attaches.
  * Locking: none, any agent may call anything at any time.
  */
-export class ThreadRegistry {
+export class ThreadRegistry implements Agents {
   readonly #words: Int32Array;
   readonly #base: number;
   readonly #hooks = new Set<(death: AgentDeath) => void>();
@@ -67,7 +69,7 @@ export class ThreadRegistry {
   /** Words of a registry for `agentsMax` agents, `1..1024`, default 32. */
   static words(agentsMax: number = THREADS_DEFAULT): number {
     checkMax("ThreadRegistry.words", agentsMax);
-    return ENTRIES + agentsMax;
+    return ENTRIES + 2 * agentsMax;
   }
 
   /**
@@ -79,7 +81,7 @@ export class ThreadRegistry {
     checkWords("ThreadRegistry", words, word, ENTRIES);
     if (agentsMax !== undefined) checkMax("ThreadRegistry", agentsMax);
     const max = agentsMax ?? (Atomics.load(words, word + AGENTS_MAX) || THREADS_DEFAULT);
-    checkWords("ThreadRegistry", words, word, ENTRIES + max);
+    checkWords("ThreadRegistry", words, word, ENTRIES + 2 * max);
     const existing = Atomics.compareExchange(words, word + AGENTS_MAX, 0, max);
     if (existing !== 0 && existing !== max) {
       throw new SyncError("EINVAL", `ThreadRegistry: agentsMax is ${existing} in the words, got ${max}`);
@@ -106,6 +108,11 @@ export class ThreadRegistry {
       if ((entry & STATE_MASK) === STARTING || (entry & STATE_MASK) === ALIVE) ids.push(idFor(entry, index));
     }
     return ids;
+  }
+
+  /** Id of the calling agent, 0 if this thread has not joined. */
+  get self(): number {
+    return currentAgentId();
   }
 
   /**
@@ -172,13 +179,26 @@ export class ThreadRegistry {
 
   /**
    * Adds a hook that cleans up after deaths this agent reports, in the order of adding. For an RCU domain:
-   * `registry.onDeath(({ id }) => rcu.agentDied(id))`.
+   * `registry.onDeath(({ id }) => rcu.agentDied(id))`; {@link protect} does that.
    *
    * @returns removes it
    */
   onDeath(hook: (death: AgentDeath) => void): () => void {
     this.#hooks.add(hook);
     return () => void this.#hooks.delete(hook);
+  }
+
+  /**
+   * Tells locks and domains at once of the deaths this agent reports: `onDeath` with their `agentDied`. Robust
+   * locks recover without it too, within 100 ms of somebody waiting.
+   *
+   * @returns ends it
+   */
+  protect(...locks: readonly Recoverable[]): () => void {
+    const removers = locks.map((lock) => this.onDeath(({ id }) => void lock.agentDied(id)));
+    return () => {
+      for (const remove of removers) remove();
+    };
   }
 
   /**
@@ -199,6 +219,17 @@ export class ThreadRegistry {
     Atomics.notify(this.#words, this.#base + DEATHS);
     if (errors.length > 0) throw new AggregateError(errors, `ThreadRegistry: hooks failed for agent ${id}`);
     return true;
+  }
+
+  /** Gives a sign of life of the calling thread: one Atomics add. Does nothing if it has not joined. */
+  beat(): void {
+    const id = currentAgentId();
+    if (id !== 0) Atomics.add(this.#words, this.#beatsWord(id), 1);
+  }
+
+  /** Signs of life of whoever has the entry of this id, modulo 2^32: only a change says something. */
+  beatsOf(id: number): number {
+    return this.#entry(id) === undefined ? 0 : Atomics.load(this.#words, this.#beatsWord(id));
   }
 
   /** Throws an `Error` naming the entry that no sequence of calls can produce. */
@@ -231,6 +262,10 @@ export class ThreadRegistry {
       }
     }
     return errors;
+  }
+
+  #beatsWord(id: number): number {
+    return this.#base + ENTRIES + this.agentsMax + (id & INDEX_MASK);
   }
 
   #entry(id: number): number | undefined {

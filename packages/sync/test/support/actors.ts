@@ -70,10 +70,10 @@ export class Actors {
     this.untilStatus(actor, status);
   }
 
-  /** Waits until the rwsem's queue is `waiters`, as in `"W R"`. */
+  /** Waits until the rwsem's queue is `waiters`, as in `"W R"`, and its count says whether it is empty. */
   untilWaiters(waiters: string): void {
     until(
-      () => this.sem.waiters === waiters,
+      () => this.sem.waiters === waiters && this.sem.isContended === (waiters !== ""),
       () => `${this.sem}, expected waiting: ${waiters}`,
     );
   }

@@ -9,7 +9,8 @@
  *   reader-pref   the first reader, if any  every queued one             readers, always
  *   writer-pref   the first writer, if any  every queued one             writers while the lock is free, until HANDOFF
  */
-import { Kind, type WaitQueue } from "./wait-queue.ts";
+import { Kind } from "../wait-queue.ts";
+import type { Waiters } from "./state.ts";
 
 /** Who is served next, see {@link RwSemOptions.policy}. */
 export type RwSemPolicy = "linux" | "fair-fifo" | "reader-pref" | "writer-pref";
@@ -90,13 +91,13 @@ export function policyCodeOf(name: RwSemPolicy): number {
 }
 
 /** Whose turn it is when the lock is free, 0 if nobody waits. Under the queue's lock. */
-export function nextWaiter(queue: WaitQueue, rules: PolicyRules): number {
+export function nextWaiter(queue: Waiters, rules: PolicyRules): number {
   const preferred = rules.preferred === Kind.Free ? 0 : queue.firstOf(rules.preferred);
   return preferred === 0 ? queue.head : preferred;
 }
 
 /** Who stands in the way of a reader that finds no writer inside, 0 for nobody. Under the queue's lock. */
-export function blockerOfReader(queue: WaitQueue, rules: PolicyRules): number {
+export function blockerOfReader(queue: Waiters, rules: PolicyRules): number {
   if (rules.readersOvertake === "always") return 0;
   return rules.preferred === Kind.Write ? queue.firstOf(Kind.Write) : queue.head;
 }
