@@ -9,4 +9,8 @@ const branch = (words: Int32Array): void => {
   }
 };
 
-export const threads = [branch, branch];
+const other = (words: Int32Array): void => {
+  Atomics.or(words, 0, 1);
+};
+
+export const threads = [branch, other];
