@@ -3,7 +3,7 @@ import { SharedMapleTree } from "@faultline/maple-tree";
 import type { Layout } from "../layout.ts";
 import type { Contestant, RangeMap } from "../range-map.ts";
 
-const arenaOptions = { shared: true, bytesMax: 2 ** 30 } as const;
+const arenaOptions = { shared: true, wasm: true, bytesMax: 2 ** 30 } as const;
 
 /** `SharedMapleTree` in RCU mode; every read has its read section, every write takes the lock. */
 export class SharedRanges implements RangeMap {
