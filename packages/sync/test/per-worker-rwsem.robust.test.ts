@@ -161,6 +161,18 @@ describe("RobustPerWorkerRwSem after a death", () => {
     d.validate();
   });
 
+  it("is found out by whoever comes by, and sleepers hear of it", async () => {
+    const world = new World({ recheckMs: Number.POSITIVE_INFINITY });
+    const [a, b, c] = [1, 2, 3].map((index) => world.agent(index));
+    a.downWrite();
+    const waiting = b.downReadAsync();
+    world.die(1);
+    expect(c.tryDownRead()).toBe(false); // it would have to wait for a grace period before it could repair
+    expect(await outcome(waiting, 5_000)).toBe(true);
+    expect(world.repairs).toBe(1);
+    b.validate();
+  });
+
   it("tells the next writer, and readers to wait for its repair, if that is manual", async () => {
     const world = new World({ repair: "manual" });
     const [a, b, c] = [1, 2, 3].map((index) => world.agent(index));

@@ -1,5 +1,6 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { type Agents, RobustRwSem, type RobustRwSemOptions, type RwSemPolicy } from "../src/index.ts";
+import { SlotQueue } from "../src/rwsem/slot-queue.ts";
 import { Death, dieAfter, type End } from "./support/death.ts";
 import { outcome } from "./support/outcome.ts";
 
@@ -100,6 +101,27 @@ describe("RobustRwSem, while everybody lives", () => {
     expect(a.readerCount).toBe(1);
     a.upRead();
     expect(a.isLocked).toBe(false);
+  });
+
+  it("changes its own bit under the queue's lock only, while one of its tasks may be granted the lock", async () => {
+    const world = new World();
+    const [a, b, c] = [1, 2, 3].map((index) => world.agent(index));
+    b.downRead();
+    const lock = vi.spyOn(SlotQueue.prototype, "lock");
+    expect(a.tryDownRead()).toBe(true);
+    a.upRead();
+    expect(lock).not.toHaveBeenCalled();
+    const writer = c.downWriteAsync();
+    const reader = a.downReadAsync();
+    lock.mockClear();
+    expect(a.tryDownRead()).toBe(false);
+    expect(lock).toHaveBeenCalled();
+    lock.mockRestore();
+    b.upRead();
+    expect(await writer).toBe(true);
+    c.upWrite();
+    expect(await reader).toBe(true);
+    a.upRead();
   });
 
   it("refuses to block an agent for itself, and threads that have not joined", () => {
@@ -208,7 +230,7 @@ describe("RobustRwSem after a death", () => {
       const waiting = sleeper.downReadAsync();
       const end = dieAfter(survived, () => waker.upWrite());
       world.die(1);
-      passer.tryDownRead();
+      if (passer.tryDownWrite()) passer.upWrite(); // who cannot get it looks around
       expect([survived, await outcome(waiting)]).toEqual([survived, true]);
       passer.validate();
       if (end !== "killed") break;
