@@ -14,14 +14,11 @@ import { checkWords } from "../words.ts";
 import {
   type Agent,
   adoptAgent,
-  announceAgentLeft,
   DEPTH_MB,
   DEPTH_MB_READING,
   DEPTH_OFFLINE,
   endReading,
-  leaveTo,
   type RcuFlavour,
-  renewSnapshot,
 } from "./agent.ts";
 import { checkAgentsMax } from "./check.ts";
 import { advance, awaitBlocker, isBlocking, isElapsed, requestCookie } from "./grace-period.ts";
@@ -29,7 +26,6 @@ import {
   AGENTS_HIGH,
   AGENTS_MAX,
   AGENTS_MAX_DEFAULT,
-  AWAITED,
   domainWords,
   GP_SEQ,
   HEADER_WORDS,
@@ -40,6 +36,7 @@ import {
   STATE,
   slotWord,
 } from "./layout.ts";
+import { leaveMarked, renewAnnounced, renewSnapshot } from "./mb.ts";
 import { enterOnline, goOffline, quiesce, SPANNED, unlockSlow } from "./qsbr.ts";
 import type { GraceProtocol } from "./source.ts";
 import { RcuUpdater, type RcuUpdaterOptions } from "./updater.ts";
@@ -346,18 +343,6 @@ export class RcuDomain extends RcuUpdater {
     renewSnapshot(agent);
     agent.depth = DEPTH_MB;
   }
-}
-
-/** The reader has announced an old snapshot: it announces a new one before it reads anything. */
-function renewAnnounced(agent: Agent): void {
-  renewSnapshot(agent);
-  leaveTo(agent, agent.snapshot);
-}
-
-/** The reader has been told that it was older than a grace period, or that a writer sleeps until it leaves. */
-function leaveMarked(agent: Agent, mark: number): void {
-  renewSnapshot(agent);
-  if (mark === AWAITED) announceAgentLeft(agent);
 }
 
 function checkFlavour(flavour: RcuFlavour | undefined): void {
