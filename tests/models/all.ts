@@ -10,7 +10,6 @@ import { pairs as locks } from "./locks.model.ts";
 import { pairs as maple } from "./maple.model.ts";
 import { pairs as queued } from "./queued-locks.model.ts";
 import { pairs as rcu } from "./rcu.model.ts";
-import { pairs as robust } from "./robust.model.ts";
 import { pairs as robustWaits } from "./robust-waits.model.ts";
 import { pairs as rwsem } from "./rwsem.model.ts";
 import { pairs as policies } from "./rwsem-policies.model.ts";
@@ -21,7 +20,6 @@ export const PAIRS: readonly ModelPair[] = [
   ...queued,
   ...rwsem,
   ...policies,
-  ...robust,
   ...deaths,
   ...robustWaits,
   ...events,

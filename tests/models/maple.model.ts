@@ -141,6 +141,7 @@ function killed(name: (typeof REPLACING)[number]): ModelPair {
     broken: against(scene, reading, { writes: twins.killsFirst }),
     finds: /nobody writes what is spun on/,
     options: { kills: 1, killable: [1] },
+    isLong: name !== "rootLeaf",
   };
 }
 

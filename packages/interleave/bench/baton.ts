@@ -6,6 +6,12 @@ import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { type BatonOrder, WORD } from "./baton.worker.ts";
 
+/** What two workers did per second. */
+export interface Handed {
+  readonly steps: number;
+  readonly switches: number;
+}
+
 /** Two workers that wait for rounds. */
 export class Baton {
   readonly #words: Int32Array = new Int32Array(new SharedArrayBuffer(64));
@@ -18,9 +24,10 @@ export class Baton {
     });
   }
 
-  /** Executions of two threads of so many steps; returns steps per second. */
-  measure(steps: number, executions: number): number {
+  /** Executions of two threads of so many steps; returns steps and switches per second. */
+  measure(steps: number, executions: number): Handed {
     const words = this.#words;
+    words[WORD.switches] = 0;
     const start = performance.now();
     for (let i = 0; i < executions; i++) {
       words.fill(0, WORD.ended, WORD.ended + 2);
@@ -31,7 +38,8 @@ export class Baton {
         Atomics.wait(words, WORD.ready, ready);
       }
     }
-    return (2 * steps * executions) / ((performance.now() - start) / 1000);
+    const seconds = (performance.now() - start) / 1000;
+    return { steps: (2 * steps * executions) / seconds, switches: words[WORD.switches]! / seconds };
   }
 
   #round(steps: number): void {

@@ -11,7 +11,16 @@ export interface BatonOrder {
 }
 
 /** Words of the shared memory by name; `GATE` counts rounds begun, `READY` threads that have ended theirs. */
-export const WORD = { baton: 0, random: 1, ended: 2, model: 4, gate: 5, ready: 6, steps: 7 } as const;
+export const WORD = {
+  baton: 0,
+  random: 1,
+  ended: 2,
+  model: 4,
+  gate: 5,
+  ready: 6,
+  steps: 7,
+  switches: 8,
+} as const;
 
 function random(words: Int32Array): number {
   let state = words[WORD.random]!; // plain: only who has the baton comes here
@@ -27,6 +36,7 @@ function handOver(words: Int32Array, me: number): void {
   const other = 1 - me;
   const next = random(words) === me || words[WORD.ended + other] === 1 ? me : other;
   if (next === me) return;
+  words[WORD.switches] = words[WORD.switches]! + 1;
   Atomics.store(words, WORD.baton, next);
   Atomics.notify(words, WORD.baton);
   await_(words, me);

@@ -6,7 +6,7 @@
 export interface Row {
   readonly name: string;
   readonly value: number;
-  readonly unit: "executions" | "executions/s" | "s" | "steps/s" | "x";
+  readonly unit: "executions" | "executions/s" | "s" | "steps/s" | "switches/s" | "x";
   /** The least, or with seconds the most, that meets the goal; `null` means shown for comparison only. */
   readonly goal: number | null;
 }

@@ -122,6 +122,12 @@ describe("coverage", () => {
     );
   });
 
+  it("knows both ways that a thread may go from one place", async () => {
+    const branching = new URL("./models/branching.model.ts", import.meta.url);
+    const report = await check(branching, { coverage: true });
+    expect(report.coverage).toEqual({ reached: 4, missed: [] });
+  });
+
   it("explores the same, and is not told unless it is asked for", async () => {
     const [plain, covered] = [await check(ANNOTATED), await check(ANNOTATED, { coverage: true })];
     expect(plain.coverage).toBeUndefined();

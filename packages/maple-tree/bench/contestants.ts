@@ -34,7 +34,14 @@ export const ENTRANTS: readonly Entrant[] = [
     mode: "shared",
     role: "ours",
     usual: true,
-    load: async () => (await import("./contestants/faultline-shared.ts")).contestant,
+    load: async () => (await import("./contestants/faultline-shared.ts")).contestantOf(true),
+  },
+  {
+    library: "faultline without WebAssembly",
+    mode: "shared",
+    role: "bound",
+    usual: true,
+    load: async () => (await import("./contestants/faultline-shared.ts")).contestantOf(false),
   },
   peer("sorted-btree", true, async () =>
     (await import("./contestants/sorted-btree.ts")).contestantOf(undefined),

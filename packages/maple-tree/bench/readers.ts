@@ -33,7 +33,7 @@ export async function readers(
 ): Promise<Figure[]> {
   if (cpus().length < 2) return [];
   const entrant = ENTRANTS.find(({ role, mode }) => role === "ours" && mode === "shared")!;
-  const tree = SharedMapleTree.create(Arena.create({ shared: true, bytesMax: 2 ** 30 }));
+  const tree = SharedMapleTree.create(Arena.create({ shared: true, bytesMax: 2 ** 30, wasm: true }));
   insertRandom(new SharedRanges(tree), inputsOf(n, 1));
   const signal = new SharedArrayBuffer(4);
   const workers = [0, 1, 2].map((seed) => {

@@ -16,8 +16,8 @@
  *
  * Which unreachable nodes are this tree's: its nodes have been allocated for its header (word 3), and the arena
  * writes that down before the node counts as allocated. So a node cannot be lost, and none of another tree's
- * is ever touched. They are deferred, new ones too: somebody may have read a published node that a second
- * death unpublished again.
+ * is ever touched. All of them are deferred: from outside nobody can tell the old ones, in which readers may be,
+ * from the new.
  *
  * Steps repeat without harm, so whoever repairs may die as well.
  *

@@ -1,7 +1,8 @@
 /*
- * pnpm torture:maple [--minutes N] [--readers N] [--seed N] [--broken grace-period] [--json]
+ * pnpm torture:maple [--minutes N] [--readers N] [--seed N] [--wasm] [--broken grace-period] [--json]
  *
- * One writer and two readers for one minute unless told otherwise, terminated at random. --broken lets nodes be
+ * One writer and two readers for one minute unless told otherwise, terminated at random. --wasm puts the tree
+ * into WebAssembly memory. --broken lets nodes be
  * reused at once: the run must then fail. Exit code 1 if a promise was broken, 2 for a bad command line.
  */
 import { parseArgs } from "node:util";
@@ -14,17 +15,18 @@ function parse(args: readonly string[]): { options: TortureOptions; json: boolea
       minutes: { type: "string", default: "1" },
       readers: { type: "string", default: "2" },
       seed: { type: "string", default: String(Date.now() % 1_000_000) },
+      wasm: { type: "boolean", default: false },
       broken: { type: "string" },
       json: { type: "boolean", default: false },
     },
   });
-  const { minutes, readers, seed, broken, json } = values;
+  const { minutes, readers, seed, wasm, broken, json } = values;
   if (broken !== undefined && broken !== "grace-period") {
     throw new RangeError(`--broken must be grace-period, got ${broken}`);
   }
   const noGracePeriod = broken !== undefined;
   const seconds = Number(minutes) * 60;
-  return { options: { seconds, readers: Number(readers), seed: Number(seed), noGracePeriod }, json };
+  return { options: { seconds, readers: Number(readers), seed: Number(seed), wasm, noGracePeriod }, json };
 }
 
 function line({ reads, writes, readersKilled, writersKilled, interruptedWrites }: Report): string {

@@ -20,6 +20,8 @@ export interface TortureOptions {
   readonly seed: number;
   /** Nodes are reused without waiting for readers: the run must fail. */
   readonly noGracePeriod?: boolean;
+  /** Is the arena in WebAssembly memory? Default no. */
+  readonly wasm?: boolean;
   /** Default that of {@link SharedMapleTree}. */
   readonly geometry?: Geometry;
   readonly onProgress?: (report: Report) => void;
@@ -69,6 +71,7 @@ class Run {
     this.#registry.join(this.#registry.reserve());
     const arena = Arena.create({
       ...{ bytes: 1 << 16, bytesMax: 1 << 26, shared: true, debug: true },
+      wasm: options.wasm ?? false,
       agents: this.#registry,
     });
     const { geometry } = options;

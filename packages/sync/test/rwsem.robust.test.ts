@@ -200,6 +200,21 @@ describe("RobustRwSem after a death", () => {
     c.validate();
   });
 
+  it("is put in order by whoever comes by, and sleepers hear of it whose wake-up died with its sender", async () => {
+    for (let survived = 0; ; survived++) {
+      const world = new World({ recheckMs: Number.POSITIVE_INFINITY });
+      const [waker, sleeper, passer] = [1, 2, 3].map((index) => world.agent(index));
+      waker.downWrite();
+      const waiting = sleeper.downReadAsync();
+      const end = dieAfter(survived, () => waker.upWrite());
+      world.die(1);
+      passer.tryDownRead();
+      expect([survived, await outcome(waiting)]).toEqual([survived, true]);
+      passer.validate();
+      if (end !== "killed") break;
+    }
+  });
+
   it("is repaired by the next writer before it gets the lock", () => {
     const world = new World();
     const [a, b] = [world.agent(1), world.agent(2)];

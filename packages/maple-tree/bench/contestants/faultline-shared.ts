@@ -3,7 +3,8 @@ import { SharedMapleTree } from "@faultline/maple-tree";
 import type { Layout } from "../layout.ts";
 import type { Contestant, RangeMap } from "../range-map.ts";
 
-const arenaOptions = { shared: true, bytesMax: 2 ** 30 } as const;
+/** In WebAssembly memory, whose reads are one call, or in a plain buffer. */
+const newArena = (wasm: boolean): Arena => Arena.create({ shared: true, bytesMax: 2 ** 30, wasm });
 
 /** `SharedMapleTree` in RCU mode; every read has its read section, every write takes the lock. */
 export class SharedRanges implements RangeMap {
@@ -64,17 +65,20 @@ export class SharedRanges implements RangeMap {
   }
 }
 
-export const contestant: Contestant = {
-  make: (gaps) => new SharedRanges(SharedMapleTree.create(Arena.create(arenaOptions), { gaps })),
-  bulk: ({ n, start, end }: Layout) => {
-    const ranges = Array.from({ length: n }, (_, i) => ({
-      first: start[i],
-      last: end[i] - 1,
-      entry: i + 1,
-    }));
-    const arena = Arena.create(arenaOptions);
-    const before = performance.now();
-    const tree = SharedMapleTree.fromSorted(arena, ranges);
-    return { ms: performance.now() - before, map: new SharedRanges(tree) };
-  },
-};
+/** The contestant with its arena in WebAssembly memory or not. */
+export function contestantOf(wasm: boolean): Contestant {
+  return {
+    make: (gaps) => new SharedRanges(SharedMapleTree.create(newArena(wasm), { gaps })),
+    bulk: ({ n, start, end }: Layout) => {
+      const ranges = Array.from({ length: n }, (_, i) => ({
+        first: start[i],
+        last: end[i] - 1,
+        entry: i + 1,
+      }));
+      const arena = newArena(wasm);
+      const before = performance.now();
+      const tree = SharedMapleTree.fromSorted(arena, ranges);
+      return { ms: performance.now() - before, map: new SharedRanges(tree) };
+    },
+  };
+}
