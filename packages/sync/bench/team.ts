@@ -25,7 +25,7 @@ interface TeamCase {
   readonly ops: number;
 }
 
-const READS = 50_000;
+const READS = 200_000;
 const SECTIONS = 100_000;
 const TRIPS = 1_000;
 /** Here a thread spins while the other wakes up: short rounds, so that some are free of other processes. */

@@ -31,6 +31,12 @@ describe("torture, the short form", () => {
     expect(missing).toEqual([]);
   });
 
+  it("finds none where the lanes use WebAssembly and those that die JavaScript, over the same words", async () => {
+    const { seen, faults } = await torture({ seconds: 3, workers: 4, seed: 8, backend: "wasm" });
+    expect(faults).toEqual({});
+    expect(seen["Mutex written"]).toBeGreaterThan(0);
+  });
+
   it("catches a lock that excludes nobody", async () => {
     const { faults } = await torture({ seconds: 60, workers: 4, seed: 2, broken: "lock" });
     expect(Object.keys(faults).join()).toContain("SpinLock");

@@ -1,7 +1,8 @@
 /*
- * pnpm torture [--minutes N] [--workers N] [--seed N] [--broken WHAT] [--json]
+ * pnpm torture [--minutes N] [--workers N] [--seed N] [--backend js|wasm] [--broken WHAT] [--json]
  *
- * Tortures the locks and RCU: one minute and four threads unless told otherwise. --broken plants a fault that the
+ * Tortures the locks and RCU: one minute and four threads unless told otherwise. --backend says what runs their
+ * fast paths (js). --broken plants a fault that the
  * run must find: a lock that excludes nobody (lock), grace periods that end at once (grace-period), domains that
  * are told of no death (death), stall reports that get lost (stall). Exit code 1 if a promise was broken, 2 for a
  * bad command line.
@@ -16,16 +17,19 @@ function parse(args: readonly string[]): { options: TortureOptions; json: boolea
       minutes: { type: "string", default: "1" },
       workers: { type: "string", default: "4" },
       seed: { type: "string", default: String(Date.now() % 1_000_000) },
+      backend: { type: "string", default: "js" },
       broken: { type: "string" },
       json: { type: "boolean", default: false },
     },
   });
-  const { broken, json } = values;
+  const { backend, broken, json } = values;
+  if (backend !== "js" && backend !== "wasm")
+    throw new RangeError(`--backend must be js or wasm, got ${backend}`);
   if (!isBroken(broken)) throw new RangeError(`--broken must be one of ${BROKEN}, got ${broken}`);
   const seed = Number(values.seed);
   if (!Number.isInteger(seed)) throw new RangeError(`--seed must be an integer, got ${values.seed}`);
   const seconds = Number(values.minutes) * 60;
-  return { options: { seconds, workers: Number(values.workers), seed, broken }, json };
+  return { options: { seconds, workers: Number(values.workers), seed, backend, broken }, json };
 }
 
 function isBroken(what: string | undefined): what is Broken | undefined {

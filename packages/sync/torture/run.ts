@@ -9,7 +9,17 @@
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
-import { Mutex, RwSem, Semaphore, SpinLock, spawnAgent, ThreadRegistry } from "../src/index.ts";
+import {
+  type Backend,
+  Mutex,
+  RwSem,
+  Semaphore,
+  SharedMemory,
+  type SharedMemoryHandle,
+  SpinLock,
+  spawnAgent,
+  ThreadRegistry,
+} from "../src/index.ts";
 import type { Tally } from "./actor.ts";
 import { attachExtras } from "./locks.ts";
 import { Mortals } from "./mortals.ts";
@@ -50,6 +60,11 @@ export interface TortureOptions {
   /** Seed of the dice; threads race, so the same seed does not repeat a run. */
   readonly seed: number;
   readonly broken?: Broken | undefined;
+  /**
+   * What runs the fast paths of the lanes, default `js`. Those that are terminated use JavaScript in any case: with
+   * `wasm` both backends are at work on the same words.
+   */
+  readonly backend?: Backend | undefined;
   /** Who makes no progress for so long is stuck; default 30 s, a thousand times the longest hold. */
   readonly stuckMs?: number;
   /** Told about four times a second. */
@@ -58,7 +73,7 @@ export interface TortureOptions {
 
 /** What a lane gets. */
 export interface Order {
-  readonly buffer: SharedArrayBuffer;
+  readonly handle: SharedMemoryHandle;
   readonly id: number;
   readonly index: number;
   readonly workers: number;
@@ -96,17 +111,27 @@ function checkOptions({ seconds, workers }: TortureOptions): void {
   }
 }
 
+function memoryFor(backend: Backend): SharedMemory {
+  const bytes = WORDS * Int32Array.BYTES_PER_ELEMENT;
+  if (backend === "wasm") return SharedMemory.create({ bytes });
+  return SharedMemory.attach({ memory: new SharedArrayBuffer(bytes) });
+}
+
 class Run {
   readonly #options: TortureOptions;
   readonly #stuckMs: number;
-  readonly #words = new Int32Array(new SharedArrayBuffer(WORDS * 4));
-  readonly #registry = new ThreadRegistry(this.#words, REGISTRY, AGENTS_MAX);
+  readonly #memory: SharedMemory;
+  readonly #words: Int32Array;
+  readonly #registry: ThreadRegistry;
   readonly #mortals: Mortals;
   readonly #stalls: StallWatch;
 
   constructor(options: TortureOptions) {
     this.#options = options;
     this.#stuckMs = options.stuckMs ?? STUCK_MS;
+    this.#memory = memoryFor(options.backend ?? "js");
+    this.#words = this.#memory.words();
+    this.#registry = new ThreadRegistry(this.#words, REGISTRY, AGENTS_MAX);
     this.#mortals = new Mortals(this.#words, this.#registry, options.seed);
     this.#stalls = new StallWatch(this.#words, this.#stuckMs, options.broken === "stall");
   }
@@ -152,10 +177,10 @@ class Run {
 
   #startLane(index: number): Worker {
     const { workers, seed, broken } = this.#options;
-    const buffer = this.#words.buffer as SharedArrayBuffer;
+    const handle = this.#memory.handle();
     const patienceMs = this.#stuckMs / 3; // in all domains together less than what counts as stuck
     return spawnAgent(this.#registry, (id) => {
-      const workerData: Order = { buffer, id, index, workers, seed, broken, patienceMs };
+      const workerData: Order = { handle, id, index, workers, seed, broken, patienceMs };
       return new Worker(new URL("./torture.worker.ts", import.meta.url), { workerData });
     }).worker;
   }

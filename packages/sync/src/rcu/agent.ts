@@ -13,14 +13,13 @@ import { SyncError } from "../errors.ts";
 import { addressOf } from "../wasm/backend.ts";
 import { isShared } from "../words.ts";
 import { CallbackQueue } from "./callbacks.ts";
-import { announceLeft, snapshotOf } from "./grace-period.ts";
+import { announceLeft } from "./grace-period.ts";
 import {
   AGENTS_HIGH,
   AGENTS_MAX,
   ANONYMOUS,
   AWAITED,
   CLAIMED,
-  GP_SEQ,
   IDLE,
   REST,
   STATE,
@@ -183,11 +182,6 @@ export function releaseDead(
 /** Stores what STATE becomes on leaving, and tells the writer that waits for it, if one does. */
 export function leaveTo(agent: Agent, state: number): void {
   if (Atomics.exchange(agent.words, agent.slot + STATE, state) === AWAITED) announceAgentLeft(agent);
-}
-
-/** A snapshot of this moment for an mb agent. */
-export function renewSnapshot(agent: Agent): void {
-  agent.snapshot = snapshotOf(Atomics.load(agent.words, agent.base + GP_SEQ));
 }
 
 /** Tells writers that this agent, which was AWAITED, has left. */

@@ -9,19 +9,16 @@
  */
 import { SyncError } from "../errors.ts";
 import { Guard } from "../guard.ts";
-import { addressOf, type Backend, backendOf, type FastPaths, fastPathsOf } from "../wasm/backend.ts";
+import { addressOf, type Backend, type FastPaths, fastPathsOf } from "../wasm/backend.ts";
 import { checkWords } from "../words.ts";
 import {
   type Agent,
   adoptAgent,
-  announceAgentLeft,
   DEPTH_MB,
   DEPTH_MB_READING,
   DEPTH_OFFLINE,
   endReading,
-  leaveTo,
   type RcuFlavour,
-  renewSnapshot,
 } from "./agent.ts";
 import { checkAgentsMax } from "./check.ts";
 import { advance, awaitBlocker, isBlocking, isElapsed, requestCookie } from "./grace-period.ts";
@@ -29,7 +26,6 @@ import {
   AGENTS_HIGH,
   AGENTS_MAX,
   AGENTS_MAX_DEFAULT,
-  AWAITED,
   domainWords,
   GP_SEQ,
   HEADER_WORDS,
@@ -40,6 +36,7 @@ import {
   STATE,
   slotWord,
 } from "./layout.ts";
+import { leaveMarked, renewAnnounced, renewSnapshot } from "./mb.ts";
 import { enterOnline, goOffline, quiesce, SPANNED, unlockSlow } from "./qsbr.ts";
 import type { GraceProtocol } from "./source.ts";
 import { RcuUpdater, type RcuUpdaterOptions } from "./updater.ts";
@@ -98,7 +95,8 @@ export class RcuDomain extends RcuUpdater {
   #words: Int32Array;
   /** The agent's slot, 0 until it is claimed and this object has asked for it. */
   #slot = 0;
-  #fast: FastPaths | undefined;
+  /** The function itself, for the same reason; `undefined` where JavaScript runs the sections. */
+  #exchange: FastPaths["rcuExchange"] | undefined;
   #stateAddress = 0;
 
   /** Words a domain with `agentsMax` slots occupies. */
@@ -120,12 +118,12 @@ export class RcuDomain extends RcuUpdater {
     this.#words = words;
     this.#base = word;
     this.#agent = this.agent;
-    this.#fast = fastPathsOf(words);
+    this.#exchange = fastPathsOf(words)?.rcuExchange;
   }
 
   /** What runs the read sections of flavour mb: `wasm` over a `SharedMemory`, else `js`. */
   get backend(): Backend {
-    return backendOf(this.#fast);
+    return this.#exchange === undefined ? "js" : "wasm";
   }
 
   /** How this agent reads. */
@@ -255,7 +253,7 @@ export class RcuDomain extends RcuUpdater {
     checkWords("RcuDomain.rebind", words, this.#base, domainWords(agentsMax));
     adoptAgent(words, this.#agent);
     this.#words = words;
-    this.#fast = fastPathsOf(words);
+    this.#exchange = fastPathsOf(words)?.rcuExchange;
     this.#stateAddress = addressOf(words, this.#slot + STATE);
   }
 
@@ -297,9 +295,9 @@ export class RcuDomain extends RcuUpdater {
   #announce(agent: Agent): void {
     agent.depth = MB_INSIDE;
     const was =
-      this.#fast === undefined
+      this.#exchange === undefined
         ? Atomics.exchange(this.#words, this.#slot, agent.snapshot)
-        : this.#fast.rcuExchange(this.#stateAddress, agent.snapshot);
+        : this.#exchange(this.#stateAddress, agent.snapshot);
     if (was !== NOBODY) renewAnnounced(agent);
   }
 
@@ -307,9 +305,9 @@ export class RcuDomain extends RcuUpdater {
   #withdraw(agent: Agent): void {
     agent.depth = MB_OUTSIDE;
     const was =
-      this.#fast === undefined
+      this.#exchange === undefined
         ? Atomics.exchange(this.#words, this.#slot, NOBODY)
-        : this.#fast.rcuExchange(this.#stateAddress, NOBODY);
+        : this.#exchange(this.#stateAddress, NOBODY);
     if ((was & 1) === 0) leaveMarked(agent, was);
   }
 
@@ -346,18 +344,6 @@ export class RcuDomain extends RcuUpdater {
     renewSnapshot(agent);
     agent.depth = DEPTH_MB;
   }
-}
-
-/** The reader has announced an old snapshot: it announces a new one before it reads anything. */
-function renewAnnounced(agent: Agent): void {
-  renewSnapshot(agent);
-  leaveTo(agent, agent.snapshot);
-}
-
-/** The reader has been told that it was older than a grace period, or that a writer sleeps until it leaves. */
-function leaveMarked(agent: Agent, mark: number): void {
-  renewSnapshot(agent);
-  if (mark === AWAITED) announceAgentLeft(agent);
 }
 
 function checkFlavour(flavour: RcuFlavour | undefined): void {

@@ -80,7 +80,7 @@ export abstract class RcuUpdater {
 
   /**
    * Names a grace period that begins now: take it after unpublishing, then ask {@link poll}.
-   * Allowed inside a read section. Cost: two Atomics operations.
+   * Allowed inside a read section. Cost: two Atomics operations, and one or two per agent slot in use if it begins one.
    *
    * @returns an opaque integer, valid in every agent of the domain
    */
