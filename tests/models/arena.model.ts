@@ -1,8 +1,9 @@
 // Slab caches in an arena: an object has one owner, and is not reused while a reader may still see it.
-import { Arena, type SlabCache } from "@faultline/arena";
+import { Arena, ArenaError, type SlabCache } from "@faultline/arena";
 import type { Model } from "@faultline/interleave";
 import { RcuDomain } from "@faultline/sync/rcu";
-import type { ModelPair } from "./support.ts";
+import { expectWord, type ModelPair } from "./support.ts";
+import { privateCopy, sharedCopy } from "./unseen.ts";
 
 const CACHE = { name: "object", objectWords: 16 };
 /** Of full size from the start: the checker does not follow a buffer that grows. */
@@ -12,18 +13,28 @@ const RCU = 1088;
 /** A word of the object that neither the free list nor the deferred list uses. */
 const PAYLOAD = 5;
 const ALIVE = 7;
+/** The arena's last word, which no slab reaches: successful frees. */
+const FREES: number = BYTES / 4 - 1;
+/** State of an allocated object (packages/arena/src/object-state.ts). */
+const LIVE = 2;
 const REUSED = -1;
 
-function setup(): Int32Array {
-  const arena = Arena.create({ shared: true, bytes: BYTES, bytesMax: BYTES });
+/** Without objects at hand the depot is all there is, and every call takes the lock. */
+function build(magazineObjects: number): Int32Array {
+  const arena = Arena.create({ shared: true, bytes: BYTES, bytesMax: BYTES, magazineObjects });
   const cache = arena.cache(CACHE);
   const word = cache.alloc();
   arena.i32[word + PAYLOAD] = ALIVE;
   arena.setRoot(0, word);
-  // The first of the free list, so that threads meet there as well as at the slab's end.
+  // Some on the free list, so that threads meet there as well as at the slab's end.
   cache.free(cache.alloc());
   return arena.i32;
 }
+
+/** Built once. */
+const [WITHOUT, WITH] = [build(0), build(1)];
+const setup = (): Int32Array => sharedCopy(WITHOUT);
+const setupAtHand = (): Int32Array => sharedCopy(WITH);
 
 const attach = (words: Int32Array): Arena => Arena.attach({ buffer: words.buffer as SharedArrayBuffer });
 
@@ -87,10 +98,52 @@ function replacer(free: (cache: SlabCache, word: number) => void): (words: Int32
 const model = (...threads: Model<Int32Array>["threads"]): Model<Int32Array> => ({
   setup,
   threads,
-  after: (words) => attach(words).validate(),
+  after: (words) => Arena.attach({ buffer: privateCopy(words).buffer }).validate(),
 });
 
+/** Frees the published object, or is told that it is freed already; counts who was not. */
+function freer(
+  free: (cache: SlabCache, word: number, words: Int32Array) => void,
+): (words: Int32Array) => void {
+  return (words) => {
+    const arena = attach(words);
+    try {
+      free(arena.cache(CACHE), arena.root(0), words);
+    } catch (error) {
+      if (!(error instanceof ArenaError)) throw error;
+      return;
+    }
+    Atomics.add(words, FREES, 1);
+  };
+}
+
+/** Looks at the state, then changes it, as free() would without a compareExchange. */
+const looksThenFrees = (_cache: SlabCache, word: number, words: Int32Array): void => {
+  const states = new Uint8Array(words.buffer);
+  const state = (word & -4096) * 4 + 32 + ((word & 4095) >>> 4);
+  if (Atomics.load(states, state) !== LIVE) throw new ArenaError("EINVAL", "not live");
+  Atomics.store(states, state, 0);
+};
+
 export const pairs: readonly ModelPair[] = [
+  {
+    name: "SlabCache takes an object back once, of two that free it one is told",
+    sound: {
+      ...model(
+        freer((cache, word) => cache.free(word)),
+        freer((cache, word) => cache.free(word)),
+      ),
+      setup: setupAtHand,
+      after: (words) => expectWord(words, FREES, 1, "frees that succeeded"),
+    },
+    broken: {
+      ...model(freer(looksThenFrees), freer(looksThenFrees)),
+      setup: setupAtHand,
+      after: (words) => expectWord(words, FREES, 1, "frees that succeeded"),
+    },
+    finds: /frees that succeeded: 2/,
+    limits: { bound: 2 },
+  },
   {
     name: "SlabCache gives an object to one",
     sound: model(owner(allocate), owner(allocate)),

@@ -1,5 +1,5 @@
 // What the models share: words, and the question whether anybody else is inside.
-import type { Model } from "@faultline/interleave";
+import type { CheckOptions, Model } from "@faultline/interleave";
 
 /** A protocol, and the same with the mistake that it exists to avoid. */
 export interface ModelPair {
@@ -9,8 +9,29 @@ export interface ModelPair {
   readonly broken: Model<Int32Array>;
   /** The violation that the broken one must show. */
   readonly finds: RegExp;
+  /** Further mistakes, each with a violation. */
+  readonly others?: readonly Twin[];
+  /** What the checker is to do besides, in every run: kill threads, for example. */
+  readonly options?: Pick<CheckOptions, "kills" | "killable" | "stale" | "timeouts">;
   /** Limits for the normal test command, where all interleavings are too many; `pnpm model --full` has none. */
-  readonly limits?: { readonly bound: number };
+  readonly limits?: Limits;
+  /** Limits of `pnpm model --full`, where all interleavings are too many even for that. Default none. */
+  readonly fullLimits?: Limits;
+  /** Only run by `pnpm model --full`: it adds to a smaller model of the same what costs much. */
+  readonly isLong?: boolean;
+}
+
+/** A mistake. */
+export interface Twin {
+  /** What it does wrong. */
+  readonly mistake: string;
+  readonly broken: Model<Int32Array>;
+  readonly finds: RegExp;
+}
+
+/** How far the search goes. */
+export interface Limits {
+  readonly bound: number;
 }
 
 /** Zeroed shared words: of most locks that is a free one. */

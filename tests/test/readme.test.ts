@@ -3,14 +3,20 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
-import { firstSnippet } from "../readme.mjs";
+import { snippets } from "../readme.mjs";
 
 const packages = new URL("../../packages/", import.meta.url);
 const names = readdirSync(packages);
 
-it.each(names)("the first snippet of %s's README prints what the README says", (name) => {
-  const snippet = firstSnippet(new URL(`${name}/README.md`, packages));
-  if (snippet === undefined) throw new Error(`packages/${name}/README.md has no snippet with its output`);
+const cases = names.flatMap((name) =>
+  snippets(new URL(`${name}/README.md`, packages)).map((snippet, i) => ({ name, number: i + 1, snippet })),
+);
+
+it.each(names)("the README of %s has a snippet", (name) => {
+  expect(cases.some((each) => each.name === name)).toBe(true);
+});
+
+it.each(cases)("snippet $number of $name's README prints what the README says", ({ snippet }) => {
   // The file lies inside this package so that the snippet's imports resolve as a user's would.
   const folder = mkdtempSync(join(fileURLToPath(new URL("..", import.meta.url)), ".snippet-"));
   try {

@@ -3,7 +3,8 @@
  * and an Int32Array(64) in the same run. `--json` prints one JSON document instead of the table.
  *
  * Each case keeps a ring of 256 live objects, so that neither side can optimise the allocation away, and
- * takes the best of several rounds. Unshared and shared arenas differ in the lock alone.
+ * takes the best of several rounds. Shared arenas are measured with objects at hand and without, where every call
+ * takes the lock.
  */
 import { Arena } from "@faultline/arena";
 
@@ -18,6 +19,13 @@ interface Row {
   readonly vsLiteral: number;
   readonly vsTypedArray: number;
 }
+
+const KINDS = {
+  unshared: { shared: false },
+  shared: { shared: true },
+  "shared, none at hand": { shared: true, magazineObjects: 0 },
+} as const;
+type Kind = keyof typeof KINDS;
 
 type Case = readonly [name: string, run: () => void];
 
@@ -51,8 +59,8 @@ function typedArrays(): Case {
   ];
 }
 
-function slabCase(shared: boolean, how: "free" | "freeDeferred" | "pair"): Case {
-  const arena = Arena.create({ shared });
+function slabCase(kind: Kind, how: "free" | "freeDeferred" | "pair"): Case {
+  const arena = Arena.create(KINDS[kind]);
   const cache = arena.cache({ name: "node", objectWords: 64, alignWords: 64 });
   const ring = Array.from({ length: RING }, () => cache.alloc());
   const runs = {
@@ -77,17 +85,18 @@ function slabCase(shared: boolean, how: "free" | "freeDeferred" | "pair"): Case 
     free: "alloc + free",
     freeDeferred: "alloc + freeDeferred",
   }[how];
-  return [`${call}, ${shared ? "shared" : "unshared"}`, runs[how]];
+  return [`${call}, ${kind}`, runs[how]];
 }
 
 const literal = bestNs(literals()[1]);
 const typed = bestNs(typedArrays()[1]);
 const cases: Case[] = [
-  slabCase(false, "pair"),
-  slabCase(false, "free"),
-  slabCase(true, "free"),
-  slabCase(false, "freeDeferred"),
-  slabCase(true, "freeDeferred"),
+  slabCase("unshared", "pair"),
+  slabCase("unshared", "free"),
+  slabCase("shared", "free"),
+  slabCase("shared, none at hand", "free"),
+  slabCase("unshared", "freeDeferred"),
+  slabCase("shared", "freeDeferred"),
 ];
 const row = (name: string, ns: number): Row => ({
   name,
@@ -101,10 +110,10 @@ for (const [name, run] of cases) rows.push(row(name, bestNs(run)));
 if (process.argv.includes("--json")) {
   console.log(JSON.stringify({ bench: "arena/alloc", node: process.version, rows }));
 } else {
-  console.log("ns per allocation and free      ns   / literal   / Int32Array(64)");
+  console.log("ns per allocation and free            ns   / literal   / Int32Array(64)");
   for (const { name, ns, vsLiteral, vsTypedArray } of rows) {
     console.log(
-      `${name.padEnd(32)}${ns.toFixed(1).padStart(6)}${vsLiteral.toFixed(2).padStart(12)}${vsTypedArray.toFixed(2).padStart(12)}`,
+      `${name.padEnd(38)}${ns.toFixed(1).padStart(6)}${vsLiteral.toFixed(2).padStart(12)}${vsTypedArray.toFixed(2).padStart(12)}`,
     );
   }
 }

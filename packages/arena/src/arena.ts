@@ -18,13 +18,15 @@
  * An unshared arena belongs to one thread. When its buffer is replaced by a larger one, the RCU domain goes on
  * in the copy, so a read section may stay open across an allocation.
  *
- * Lock order: the arena's spinlock is innermost. It is held for a constant number of steps, or one batch of
- * reclaimed objects, or while the buffer grows; never while callbacks or hooks run.
+ * Lock order: the arena's spinlock is innermost, and most calls do not take it (magazine.ts). It is held for a
+ * constant number of steps, or one batch of reclaimed objects, or while the buffer grows; never while callbacks
+ * or hooks run.
  */
-import { RcuDomain } from "@faultline/sync";
+import { type Agents, RcuDomain, type RcuFlavour, RobustSpinLock, SharedMemory } from "@faultline/sync";
 import { ArenaError, checkInteger } from "./errors.ts";
 import type { FailureScope } from "./failure.ts";
 import * as L from "./layout.ts";
+import { rebuildAll, takeBack } from "./recovery.ts";
 import { isSharedBuffer, outOfMemory, Region } from "./region.ts";
 import { SlabCache, type SlabStats } from "./slab.ts";
 import { validateArena } from "./validate.ts";
@@ -37,8 +39,31 @@ export interface ArenaOptions {
   readonly bytesMax?: number;
   /** In a `SharedArrayBuffer`, for several agents. Default `false`: one thread, no lock taken. */
   readonly shared?: boolean;
+  /**
+   * Put a shared arena into memory that WebAssembly can use, where the engine has it: locks and read sections of the
+   * arena take about half the time, and structures in it may read in WebAssembly. Sizes are then multiples of 64 KiB,
+   * and every arena takes some gigabytes of the process's address space, of which there are enough for thousands.
+   * Default `false`.
+   */
+  readonly wasm?: boolean;
   /** Agents that may use `arena.rcu` at the same time, `1..4096`. Default 32. */
   readonly agentsMax?: number;
+  /**
+   * Objects which each agent keeps at hand per cache of a shared arena, to allocate and free without the lock,
+   * `0..56`. What one agent has at hand no other can allocate. Default 56; 0: every call takes the lock.
+   */
+  readonly magazineObjects?: number;
+  /**
+   * Registry of the agents that will use a shared arena, each of which has joined it. The arena then survives
+   * the death of an agent at any instruction: see {@link Arena.agentDied}. Costs nothing where nobody dies.
+   */
+  readonly agents?: Agents;
+  /**
+   * How this agent's read sections of {@link Arena.rcu} are announced. `qsbr`: they cost no atomic operation, and
+   * grace periods wait until this agent returns to its event loop, blocks, or calls `arena.rcu.quiescentState()`. Each agent
+   * chooses for itself. Default `mb`.
+   */
+  readonly flavour?: RcuFlavour;
   /** Poison free objects and check the poison on alloc, to find writes after free. Default `false`. */
   readonly debug?: boolean;
 }
@@ -59,6 +84,8 @@ export interface CacheOptions {
 /** Names an arena; can be sent to a worker with `postMessage`. A clone of an unshared buffer is a copy. */
 export interface ArenaHandle {
   readonly buffer: ArrayBuffer | SharedArrayBuffer;
+  /** What the buffer is of, for an arena made with `wasm`. */
+  readonly memory?: object;
 }
 
 /** What {@link Arena.stats} returns. */
@@ -106,9 +133,10 @@ export class Arena {
   readonly #region: Region;
   readonly #caches = new Map<string, SlabCache>();
 
-  private constructor(region: Region) {
+  private constructor(region: Region, flavour: RcuFlavour | undefined) {
     this.#region = region;
-    this.rcu = new RcuDomain(region.i32, L.RCU);
+    this.rcu = new RcuDomain(region.i32, L.RCU, { ...(flavour && { flavour }) });
+    region.onRepair = () => rebuildAll(region, this.rcu);
     if (isSharedBuffer(region.buffer)) return;
     unshared.set(region.buffer, this);
     region.onReplace = (buffer) => {
@@ -125,12 +153,19 @@ export class Arena {
    * @throws ArenaError `ENOMEM` if the host has no buffer of that size
    */
   static create(options: ArenaOptions = {}): Arena {
-    const { shared = false, debug = false, agentsMax = AGENTS_MAX_DEFAULT } = options;
+    const { shared = false, debug = false, agentsMax = AGENTS_MAX_DEFAULT, agents } = options;
+    const { magazineObjects = L.MAGAZINE_OBJECTS_MAX, wasm = false, flavour } = options;
     checkInteger("Arena.create: agentsMax", agentsMax, 1, AGENTS_MAX_LIMIT);
+    checkInteger("Arena.create: magazineObjects", magazineObjects, 0, L.MAGAZINE_OBJECTS_MAX);
+    if (agents !== undefined && !shared) {
+      throw new ArenaError("EINVAL", "Arena.create: agents are for a shared arena");
+    }
+    if (wasm && !shared) throw new ArenaError("EINVAL", "Arena.create: wasm is for a shared arena");
     const carve = L.RCU + L.roundUp(RcuDomain.words(agentsMax), 16);
     const headerBytes = L.roundUp(carve * 4, L.CHUNK_BYTES);
     const { bytes, bytesMax } = checkSizes(options, headerBytes);
-    const buffer = newBuffer(bytes, bytesMax, shared);
+    const memory = wasm ? newMemory(bytes, bytesMax) : undefined;
+    const buffer = memory?.buffer ?? newBuffer(bytes, bytesMax, shared);
     const words = new Int32Array(buffer, 0, bytes / 4);
     words[L.VERSION] = L.VERSION_VALUE;
     words[L.WORDS] = bytes / 4;
@@ -138,20 +173,24 @@ export class Arena {
     words[L.NEXT] = headerBytes / 4;
     words[L.CARVE] = carve;
     words[L.CARVE_END] = headerBytes / 4;
-    words[L.FLAGS] = debug ? L.FLAG_DEBUG : 0;
+    words[L.MAGAZINE_OBJECTS] = magazineObjects;
+    words[L.FLAGS] = (debug ? L.FLAG_DEBUG : 0) | (agents === undefined ? 0 : L.FLAG_ROBUST);
     words[L.MAGIC] = L.MAGIC_VALUE;
     new RcuDomain(words, L.RCU, { agentsMax }).close();
-    return new Arena(new Region(buffer));
+    return new Arena(new Region(buffer, agents, memory), flavour);
   }
 
   /**
    * Opens the arena in a buffer, usually in another worker. For the handle of an unshared arena in its own
    * thread this is the arena itself; elsewhere it is a copy made by structured cloning.
    *
-   * @throws ArenaError `EINVAL` if the buffer holds no arena, or one of another version
+   * @param agents - the registry, if the arena was created with it
+   * @param flavour - of this agent's read sections; see {@link ArenaOptions.flavour}
+   * @throws ArenaError `EINVAL` if the buffer holds no arena, or one of another version, or `agents` are missing
    */
-  static attach(handle: ArenaHandle): Arena {
-    const buffer: unknown = handle?.buffer;
+  static attach(handle: ArenaHandle, agents?: Agents, flavour?: RcuFlavour): Arena {
+    const memory = handle?.memory === undefined ? undefined : SharedMemory.attach({ memory: handle.memory });
+    const buffer: unknown = memory?.buffer ?? handle?.buffer;
     if (!isSharedBuffer(buffer) && !(buffer instanceof ArrayBuffer)) {
       throw new ArenaError(
         "EINVAL",
@@ -162,12 +201,23 @@ export class Arena {
     if (known !== undefined) return known;
     checkHeader(buffer);
     if (!isSharedBuffer(buffer)) forgetReaders(buffer);
-    return new Arena(new Region(buffer));
+    const isRobust = (new Int32Array(buffer, 0, L.CHUNK_WORDS)[L.FLAGS] & L.FLAG_ROBUST) !== 0;
+    if (isRobust !== (agents !== undefined)) {
+      const what = isRobust ? "was created with agents, attach needs them" : "was created without agents";
+      throw new ArenaError("EINVAL", `Arena.attach: this arena ${what}`);
+    }
+    return new Arena(new Region(buffer, agents, memory), flavour);
   }
 
   /** A structured-cloneable name of this arena for {@link attach}. */
   handle(): ArenaHandle {
-    return { buffer: this.#region.buffer };
+    const { buffer, memory } = this.#region;
+    return { buffer, ...memory?.handle() };
+  }
+
+  /** What the arena is in, if it was made with `wasm`. */
+  get memory(): SharedMemory | undefined {
+    return this.#region.memory;
   }
 
   /** Current view of all words. Read it again after anything that may allocate. */
@@ -185,6 +235,11 @@ export class Arena {
     return this.#region.lock !== undefined;
   }
 
+  /** Does it check what it can: poison, generations? Structures built on it check more, too. */
+  get isDebug(): boolean {
+    return this.#region.debug;
+  }
+
   /** Re-creates the views if another agent has grown the buffer. Cost: one Atomics load if not. */
   refresh(): void {
     this.#region.refresh();
@@ -195,7 +250,7 @@ export class Arena {
    * cover the whole object, and a whole carve-out of up to 4096 words. Cost: one comparison if they do.
    */
   ensure(word: number): void {
-    if (word >= this.#region.i32.length) this.#region.refresh();
+    this.#region.ensure(word);
   }
 
   /**
@@ -311,9 +366,47 @@ export class Arena {
     });
   }
 
-  /** Gives back this agent's reservations and its RCU slot; the buffer stays usable for the others. */
+  /** Who lives, if the arena was created and attached with it. */
+  get agents(): Agents | undefined {
+    return this.#region.agents;
+  }
+
+  /**
+   * Cleans up after an agent that has died: ends its read section, takes back the objects in its magazines and
+   * the one that it was allocating or freeing. What it had allocated stays live, since only its user knows who
+   * still reaches it. If it died under the arena's lock, the next that takes the lock makes all lists anew, from
+   * the objects' states; that needs {@link ArenaOptions.agents}, else the arena stays locked. A slab or a
+   * carve-out that it was just making is lost, which `stats()` shows as used. `registry.protect(arena)` calls it.
+   *
+   * @param id - of the agent in its `ThreadRegistry`
+   * @returns whether it had left anything behind
+   */
+  agentDied(id: number): boolean {
+    checkInteger("Arena.agentDied: id", id, 1, 2 ** 30 - 1);
+    const region = this.#region;
+    const hadLock = region.lock instanceof RobustSpinLock && region.lock.agentDied(id);
+    const hadSection = this.rcu.agentDied(id);
+    const objects = region.locked(() => takeBack(region, this.rcu, (owner) => owner === id));
+    return hadLock || hadSection || objects > 0;
+  }
+
+  /**
+   * {@link agentDied} for whoever has died and not been reported yet, as far as magazines go. Structures that
+   * free what a dead agent had allocated call it first: else the object in its hand would be freed twice.
+   * Does nothing in an arena without `agents`.
+   *
+   * @returns how many objects are free again
+   */
+  takeBackFromDead(): number {
+    const { agents } = this;
+    if (agents === undefined) return 0;
+    const isDead = (owner: number): boolean => owner !== agents.self && !agents.isAlive(owner);
+    return this.#region.locked(() => takeBack(this.#region, this.rcu, isDead));
+  }
+
+  /** Gives back this agent's objects at hand, its reservations and its RCU slot; the buffer stays usable for the others. */
   close(): void {
-    for (const cache of this.#caches.values()) cache.unreserve();
+    for (const cache of this.#caches.values()) cache.close();
     this.rcu.close();
   }
 
@@ -329,9 +422,19 @@ function checkSizes(options: ArenaOptions, headerBytes: number): { bytes: number
   const askedMax = options.bytesMax ?? Math.max(BYTES_MAX_DEFAULT, asked);
   checkInteger("Arena.create: bytesMax", askedMax, headerBytes, BYTES_LIMIT);
   if (asked > askedMax) throw new RangeError(`Arena.create: bytes ${asked} is above bytesMax ${askedMax}`);
-  const bytesMax = Math.floor(askedMax / L.CHUNK_BYTES) * L.CHUNK_BYTES;
-  const bytes = Math.min(bytesMax, Math.max(headerBytes, L.roundUp(asked, L.CHUNK_BYTES)));
+  const unit = options.wasm === true ? L.PAGE_BYTES : L.CHUNK_BYTES;
+  const bytesMax = Math.max(Math.floor(askedMax / unit) * unit, L.roundUp(headerBytes, unit));
+  const bytes = Math.min(bytesMax, L.roundUp(Math.max(headerBytes, asked), unit));
   return { bytes, bytesMax };
+}
+
+function newMemory(bytes: number, bytesMax: number): SharedMemory {
+  try {
+    return SharedMemory.create({ bytes, bytesMax });
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw noBuffer(bytes, bytesMax);
+  }
 }
 
 function newBuffer(bytes: number, bytesMax: number, shared: boolean): ArrayBuffer | SharedArrayBuffer {
@@ -339,11 +442,15 @@ function newBuffer(bytes: number, bytesMax: number, shared: boolean): ArrayBuffe
     return shared ? new SharedArrayBuffer(bytes, { maxByteLength: bytesMax }) : new ArrayBuffer(bytes);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    throw new ArenaError(
-      "ENOMEM",
-      `Arena.create: the host has no buffer of ${bytes} (at most ${bytesMax}) bytes`,
-    );
+    throw noBuffer(bytes, bytesMax);
   }
+}
+
+function noBuffer(bytes: number, bytesMax: number): ArenaError {
+  return new ArenaError(
+    "ENOMEM",
+    `Arena.create: the host has no buffer of ${bytes} (at most ${bytesMax}) bytes`,
+  );
 }
 
 function checkHeader(buffer: ArrayBuffer | SharedArrayBuffer): void {

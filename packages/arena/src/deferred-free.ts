@@ -32,7 +32,7 @@ export function pushDeferred(words: Int32Array, base: number, word: number, cook
   if (tail === 0) words[base + L.DEFERRED_HEAD] = word;
   else words[tail + L.LINK] = word;
   words[base + L.DEFERRED_TAIL] = word;
-  words[base + L.DEFERRED] += 1;
+  words[base + L.DEFERRED] += 1; // interleave: intended race - looked at without the lock, as a hint
 }
 
 /**
@@ -45,7 +45,7 @@ export function popElapsed(
   region: Region,
   base: number,
   rcu: RcuDomain,
-  putFree: (words: Int32Array, word: number) => void,
+  putFree: (word: number) => void,
 ): number {
   const words = region.i32;
   let elapsed: number | undefined;
@@ -56,11 +56,11 @@ export function popElapsed(
     if (cookie !== elapsed && !rcu.poll(cookie)) break;
     elapsed = cookie;
     const next = words[head + L.LINK];
-    putFree(words, head);
+    putFree(head);
     head = next;
   }
   words[base + L.DEFERRED_HEAD] = head;
   if (head === 0) words[base + L.DEFERRED_TAIL] = 0;
-  words[base + L.DEFERRED] -= count;
+  words[base + L.DEFERRED] -= count; // interleave: intended race - as above
   return count;
 }

@@ -3,8 +3,9 @@
  *
  * - `ENOMEM`: no room is left and the buffer may not grow further, or the refusal was injected by a test.
  * - `EINVAL`: the buffer holds no arena of this version, or a word was freed which is not an allocated object.
+ * - `ESTALE`: in debug mode, a handle whose object has been freed since.
  */
-export type ArenaErrorCode = "ENOMEM" | "EINVAL";
+export type ArenaErrorCode = "ENOMEM" | "EINVAL" | "ESTALE";
 
 /** A refusal of an arena; after it everything is as it was before the call. */
 export class ArenaError extends Error {

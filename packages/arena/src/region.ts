@@ -13,7 +13,7 @@
  * its views got it through a lock or an Atomics load of a published word, both later than that store, so its
  * refresh() sees a length that covers the word.
  */
-import { SpinLock } from "@faultline/sync";
+import { type Agents, currentAgentId, RobustSpinLock, type SharedMemory, SpinLock } from "@faultline/sync";
 import { ArenaError } from "./errors.ts";
 import { FailureInjection } from "./failure.ts";
 import * as L from "./layout.ts";
@@ -25,26 +25,54 @@ export const POISON = 0x6b6b6b6b;
 export class Region {
   i32: Int32Array;
   f64: Float64Array;
+  /** For the objects' states alone; everything else is words. */
+  u8: Uint8Array;
   buffer: ArrayBuffer | SharedArrayBuffer;
   /** Absent on an unshared buffer, which only one thread can reach. */
-  readonly lock: SpinLock | undefined;
+  readonly lock: SpinLock | RobustSpinLock | undefined;
+  /** Makes what the lock protects anew, for the first that takes it after its holder's death. Lock held. */
+  onRepair: (() => void) | undefined = undefined;
+  /** Who lives, if the arena outlives those who die in it. */
+  readonly agents: Agents | undefined;
   readonly debug: boolean;
   /** Called with the new buffer after an unshared one has been replaced. */
   onReplace: ((buffer: ArrayBuffer) => void) | undefined = undefined;
   readonly failure: FailureInjection = new FailureInjection();
 
-  constructor(buffer: ArrayBuffer | SharedArrayBuffer) {
+  /** What the buffer is of, if it is of a memory that WebAssembly can use. */
+  readonly memory: SharedMemory | undefined;
+
+  /**
+   * @param agents - whose deaths the lock survives; it is in the words whether it is needed
+   * @param memory - whose buffer it is
+   */
+  constructor(buffer: ArrayBuffer | SharedArrayBuffer, agents?: Agents, memory?: SharedMemory) {
     this.buffer = buffer;
+    this.memory = memory;
+    this.agents = agents;
     this.i32 = new Int32Array(buffer, 0, buffer.byteLength / 4);
     this.f64 = new Float64Array(buffer, 0, buffer.byteLength / 8);
+    this.u8 = new Uint8Array(buffer, 0, buffer.byteLength);
     this.debug = (this.i32[L.FLAGS] & L.FLAG_DEBUG) !== 0;
-    this.lock = isSharedBuffer(buffer) ? new SpinLock(this.i32, L.LOCK) : undefined;
+    if (!isSharedBuffer(buffer)) this.lock = undefined;
+    else if (agents === undefined) this.lock = new SpinLock(this.i32, L.LOCK);
+    else this.lock = new RobustSpinLock(this.i32, L.LOCK, { agents, repair: () => this.#repair() });
+  }
+
+  /** Id under which this agent is known to those that outlive it, 0 if it has none. */
+  get self(): number {
+    return this.agents?.self ?? currentAgentId();
   }
 
   /** Re-creates the views if another agent has grown the buffer. Cost: one Atomics load if not. */
   refresh(): Int32Array {
     if (this.lock !== undefined && Atomics.load(this.i32, L.WORDS) !== this.i32.length) this.#view();
     return this.i32;
+  }
+
+  /** Makes sure that the views cover `word`. */
+  ensure(word: number): void {
+    if (word >= this.i32.length) this.refresh();
   }
 
   /** Takes the arena's lock, if it has one, and makes the views current. Pair with {@link leave}. */
@@ -79,6 +107,11 @@ export class Region {
     return first;
   }
 
+  /** Can `count` words be carved out of the chunk that is begun? Lock held. */
+  canCarve(count: number): boolean {
+    return this.i32[L.CARVE] + L.roundUp(count, 16) <= this.i32[L.CARVE_END];
+  }
+
   /**
    * Carves `count` zeroed words, 16-word aligned; 0 if impossible. Lock held. A carve-out that fits a chunk
    * lies in one, so a view that covers its first word covers all of it.
@@ -86,7 +119,7 @@ export class Region {
   carve(count: number): number {
     const size = L.roundUp(count, 16);
     const at = this.i32[L.CARVE];
-    if (at + size <= this.i32[L.CARVE_END]) {
+    if (this.canCarve(count)) {
       this.i32[L.CARVE] = at + size;
       this.i32[L.CARVED] += size;
       return at;
@@ -108,14 +141,17 @@ export class Region {
   #grow(wordsNeeded: number): boolean {
     const wordsMax = this.i32[L.WORDS_MAX];
     if (wordsNeeded > wordsMax) return false;
-    const doubled = Math.min(wordsMax, Math.max(wordsNeeded, this.i32.length * 2));
+    // Memory of WebAssembly grows in pages, and so does what may be at most.
+    const needed = this.memory === undefined ? wordsNeeded : L.roundUp(wordsNeeded, L.PAGE_BYTES / 4);
+    const doubled = Math.min(wordsMax, Math.max(needed, this.i32.length * 2));
     // The host may refuse the doubled size and still have room for what is needed.
-    return this.#growTo(doubled) || (doubled > wordsNeeded && this.#growTo(wordsNeeded));
+    return this.#growTo(doubled) || (doubled > needed && this.#growTo(needed));
   }
 
   #growTo(words: number): boolean {
     try {
-      if (isSharedBuffer(this.buffer)) this.buffer.grow(words * 4);
+      if (this.memory !== undefined) this.memory.grow(words * 4);
+      else if (isSharedBuffer(this.buffer)) this.buffer.grow(words * 4);
       else this.#replace(new ArrayBuffer(words * 4));
     } catch (error) {
       if (error instanceof RangeError) return false;
@@ -136,10 +172,20 @@ export class Region {
     if (this.debug) old.fill(POISON);
   }
 
+  /** The last holder of the lock died with it. */
+  #repair(): void {
+    this.#view(); // it may have grown the buffer without saying so
+    Atomics.store(this.i32, L.WORDS, this.i32.length);
+    this.onRepair?.();
+  }
+
   #view(): void {
+    // A memory that has grown has another buffer, over the same bytes and more.
+    if (this.memory !== undefined) this.buffer = this.memory.buffer;
     const bytes = this.buffer.byteLength;
     this.i32 = new Int32Array(this.buffer, 0, bytes / 4);
     this.f64 = new Float64Array(this.buffer, 0, bytes / 8);
+    this.u8 = new Uint8Array(this.buffer, 0, bytes);
   }
 }
 

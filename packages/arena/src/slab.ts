@@ -1,33 +1,31 @@
 /*
- * A cache of objects of one size. Its state is a record in the arena's words (layout.ts); the slabs are
- * chunks of the same buffer.
+ * A cache of objects of one size, as an agent sees it: its magazine in front (magazine.ts), the depot that all
+ * agents share behind (depot.ts). The slabs are chunks of the arena's buffer:
  *
  *   slab (4096 words, aligned)      object, while it is …
  *   ┌──────────────────────────┐    allocated   deferred          free
  *   │ magic ^ cache, next slab │    user's      0  user's         0  undefined
- *   │ live bits                │    user's      1  next in FIFO   1  next in free list
+ *   │ states, a byte each      │    user's      1  next in FIFO   1  next in free list
  *   ├──────────────────────────┤    user's      2  cookie         2  undefined (debug: poison)
  *   │ object 0                 │
- *   │ object 1 …               │    live bit 1  live bit 0        live bit 0
+ *   │ object 1 …               │
  *   └──────────────────────────┘
  *
- * alloc() pops the free list, else splits the next object off the newest slab, else reclaims one batch of
- * deferred objects, else makes a slab. Each of these is constant time; a slab's objects are not linked up
- * when it is made. The live bit is how a double free and a wild free are found: only words which start an
- * allocated object of this cache have it.
+ * alloc() pops the magazine; if that is empty it takes the lock and fills half of it from the depot, which
+ * reclaims a batch of deferred objects or makes a slab when it has nothing. free() pushes to the magazine; if
+ * that is full it moves half of it to the depot. The state is how a double free and a wild free are found.
  *
  * Lock order: the arena's lock is the innermost one; nothing is called with it held that could take another.
- * Plain accesses to cache records, slabs and free objects are enough, since all of them happen under it.
  *
- * On an unshared buffer the lock is left out: alloc + free of a 64-word object took 24 ns without it and 61 ns
- * with it (bench/alloc.ts, Node 24, Zen 4, the lock forced on for the comparison). The words themselves are
- * accessed in the same way in both cases.
+ * On an unshared buffer there are no other agents: no lock, no magazine, the depot is all there is.
  */
 import type { RcuDomain } from "@faultline/sync";
 import { checkPoison, poison } from "./debug.ts";
-import { popElapsed, pushDeferred } from "./deferred-free.ts";
+import { Depot } from "./depot.ts";
 import { ArenaError, checkInteger } from "./errors.ts";
 import * as L from "./layout.ts";
+import { claimMagazine, Magazine } from "./magazine.ts";
+import { endLife, generationAt, placeAt, State, setPlace, stateIndex } from "./object-state.ts";
 import { outOfMemory, type Region } from "./region.ts";
 
 /** What {@link SlabCache.stats} returns; objects unless said otherwise. */
@@ -37,19 +35,26 @@ export interface SlabStats {
   readonly live: number;
   /** Freed through `freeDeferred`, not yet reclaimed. */
   readonly deferred: number;
-  /** Ready to be allocated without growth. */
+  /** Ready to be allocated without growth, those at hand included. */
   readonly free: number;
-  /** Those of `free` which agents have reserved. */
+  /** Those of `free` which lie in agents' magazines, where only their owners can take them. */
+  readonly atHand: number;
+  /** Those of `free` which agents have been promised. */
   readonly reserved: number;
   /** Slabs of 16 KiB. */
   readonly slabs: number;
   readonly objectWords: number;
 }
 
+/** Bits of a handle: what a word has, 30, and those which a generation can use. */
+const HANDLE_BITS = 32;
+const WORD_BITS = 30;
+
 /**
  * Objects of one size in an arena; made by `Arena.cache()`.
  *
- * Any number of agents may use the cache at the same time. Source of the idea: Linux mm/slub.c.
+ * Any number of agents may use the cache at the same time. Sources of the idea: Linux mm/slub.c; Bonwick and
+ * Adams, "Magazines and Vmem" (2001).
  */
 export class SlabCache {
   /** Name it is found by, 1 to 16 ASCII characters. */
@@ -57,20 +62,25 @@ export class SlabCache {
   /** Words of one object as asked for. */
   readonly objectWords: number;
   /**
-   * Observation hook of this agent: called when an object that this agent freed or reclaimed has returned to
-   * the free list. It runs after the lock was dropped; in a shared arena the object may already be reused.
+   * Observation hook of this agent: called when an object that this agent freed or reclaimed is free. It runs
+   * after the lock was dropped; in a shared arena the object may already be reused.
    */
   onFree: ((word: number) => void) | undefined = undefined;
 
   readonly #region: Region;
   readonly #rcu: RcuDomain;
+  readonly #depot: Depot;
   readonly #base: number;
   readonly #index: number;
-  readonly #stride: number;
   readonly #alignMask: number;
   readonly #alignShift: number;
-  /** Objects promised to this agent by reserve(); its part of the word RESERVED. */
-  #reserved = 0;
+  readonly #isShared: boolean;
+  /** Absent until the first call that takes the lock, where there is no room for one, and on unshared buffers. */
+  #magazine: Magazine | undefined = undefined;
+  /** Allocations promised to this agent by reserve(): at hand, and if these are not enough held in the depot. */
+  #promised = 0;
+  /** This agent's part of the word RESERVED. */
+  #held = 0;
 
   /** Package-internal: use `Arena.cache()`. */
   constructor(region: Region, rcu: RcuDomain, index: number) {
@@ -78,11 +88,12 @@ export class SlabCache {
     const words = region.i32;
     this.#region = region;
     this.#rcu = rcu;
+    this.#depot = new Depot(region, rcu, index);
     this.#base = base;
     this.#index = index;
+    this.#isShared = region.lock !== undefined;
     this.name = L.unpackName(words, base + L.NAME);
     this.objectWords = words[base + L.OBJECT_WORDS];
-    this.#stride = words[base + L.STRIDE];
     this.#alignMask = words[base + L.ALIGN_WORDS] - 1;
     this.#alignShift = 31 - Math.clz32(words[base + L.ALIGN_WORDS]);
   }
@@ -90,26 +101,32 @@ export class SlabCache {
   /**
    * Allocates an object.
    *
+   * @param owner - if not 0, word 3 of the object holds it before anybody can see that the object is allocated:
+   * {@link live} then finds what belongs to an owner, also what an agent had taken when it died
    * @returns its first word, a multiple of `alignWords`. Words 0 and 1 are zero, the others are undefined
    * @throws ArenaError `ENOMEM` if the arena is full, with everything as it was
    *
    * May grow the buffer: read `arena.i32` again afterwards. Cost: constant; see the bench.
    */
-  alloc(): number {
-    const word = this.tryAlloc();
+  alloc(owner = 0): number {
+    const word = this.tryAlloc(owner);
     if (word === 0) throw outOfMemory(`${this.name}.alloc`, this.#region);
     return word;
   }
 
   /** As {@link alloc}, but returns 0 if the arena is full. */
-  tryAlloc(): number {
+  tryAlloc(owner = 0): number {
     const region = this.#region;
-    if (region.failure.isArmed && this.#reserved === 0 && region.failure.take(this.name)) return 0;
-    region.enter();
-    const word = this.#take();
-    region.leave();
-    if (word === 0) return this.#allocSlow();
-    if (region.debug) checkPoison(region.i32, word, this.objectWords, this.name);
+    if (region.failure.isArmed && this.#promised === 0 && region.failure.take(this.name)) return 0;
+    const magazine = this.#magazine;
+    let word = magazine === undefined ? 0 : magazine.pop();
+    if (word === 0) {
+      word = this.#allocFromDepot(owner);
+      if (word === 0) return 0;
+    } else this.#enliven(word, owner);
+    if (this.#promised > 0) this.#setPromised(this.#promised - 1);
+    this.#magazine?.layDown();
+    if (region.debug) checkPoison(region.i32, word, this.objectWords, this.name, owner);
     return word;
   }
 
@@ -120,13 +137,18 @@ export class SlabCache {
    * @param count - objects, integer `0..2^24`
    * @throws ArenaError `ENOMEM` if there is no room for all of them, with everything as it was
    *
-   * Reserved allocations are not counted by `Arena.failNth` and `failRandomly`. Cost: proportional to the objects asked for.
+   * Reserved allocations are not counted by `Arena.failNth` and `failRandomly`. Cost: constant if enough
+   * objects are at hand, else proportional to the objects asked for.
    */
   reserve(count: number): void {
     checkInteger(`${this.name}.reserve: count`, count, 0, 2 ** 24);
-    if (count <= this.#reserved) return;
+    if (count <= this.#promised) return;
     const region = this.#region;
     if (region.failure.take(this.name)) throw outOfMemory(`${this.name}.reserve`, region);
+    if (this.#missing(count) <= 0) {
+      this.#setPromised(count);
+      return;
+    }
     while (!region.locked(() => this.#promise(count))) {
       if (this.#reclaimBatch() > 0) continue;
       if (!region.locked(() => this.#promise(count) || (this.#addSlabs(count) && this.#promise(count)))) {
@@ -138,10 +160,8 @@ export class SlabCache {
 
   /** Gives back what is left of this agent's reservation. */
   unreserve(): void {
-    this.#region.locked(() => {
-      this.#region.i32[this.#base + L.RESERVED] -= this.#reserved;
-      this.#reserved = 0;
-    });
+    this.#setPromised(0);
+    if (this.#held > 0) this.#region.locked(() => this.#hold(-this.#held));
   }
 
   /**
@@ -151,13 +171,9 @@ export class SlabCache {
    * @throws ArenaError `EINVAL` if `word` is not an allocated object of this cache (double free, wild free)
    */
   free(word: number): void {
-    const region = this.#region;
-    region.enter();
-    try {
-      this.#freeNow(word);
-    } finally {
-      region.leave();
-    }
+    const magazine = this.#magazine;
+    if (magazine === undefined || magazine.room === 0) this.#freeToDepot(word);
+    else this.#freeToMagazine(magazine, word);
     this.onFree?.(word);
   }
 
@@ -173,14 +189,15 @@ export class SlabCache {
     const cookie = this.#rcu.cookie();
     region.enter();
     try {
-      this.#defer(word, cookie);
+      this.#endLife("freeDeferred", word, State.Deferred);
+      this.#depot.defer(word, cookie);
     } finally {
       region.leave();
     }
   }
 
   /**
-   * Moves the deferred objects whose grace period has elapsed, whoever deferred them, back to the free list.
+   * Moves the deferred objects whose grace period has elapsed, whoever deferred them, back to the depot.
    *
    * @returns how many. Never waits. Cost: proportional to that number, in batches of 64 under the lock
    */
@@ -194,184 +211,298 @@ export class SlabCache {
   }
 
   /**
-   * The first words of all objects that are allocated and not freed, in no order: what has leaked, if nothing
-   * should be left. Takes the lock for the whole walk. Cost: proportional to the slabs' size; for tests.
+   * A 32-bit name of an allocated object to keep in shared words. In debug mode it holds the object's
+   * generation, so that {@link wordOf} can tell when the object has been freed since, even if it is allocated
+   * again; otherwise it is the word itself and costs nothing.
+   *
+   * @param word - what alloc returned
+   * @returns an Int32, never 0
+   * @throws ArenaError `EINVAL`, in debug mode, if `word` is not an allocated object of this cache
    */
-  live(): number[] {
+  handleOf(word: number): number {
+    const region = this.#region;
+    if (!region.debug) return word;
+    region.ensure(word);
+    if (!this.#isLive(word)) throw this.#notAllocated("handleOf", word);
+    const generation = generationAt(region.u8, stateIndex(word, this.#alignShift));
+    const unitBits = WORD_BITS - this.#alignShift;
+    return (word >>> this.#alignShift) | (generation << unitBits);
+  }
+
+  /**
+   * The first word of the object that a handle names.
+   *
+   * @param handle - from {@link handleOf} of this cache, in any agent
+   * @throws ArenaError `ESTALE`, in debug mode, if the object has been freed since. With an alignment of 4
+   * words a generation has 4 bits and comes again after 16 frees, with 16 and more it has all 6
+   */
+  wordOf(handle: number): number {
+    const region = this.#region;
+    if (!region.debug) return handle;
+    const unitBits = WORD_BITS - this.#alignShift;
+    const word = (handle & ((1 << unitBits) - 1)) << this.#alignShift;
+    region.ensure(word);
+    const generation = this.#isLive(word) ? generationAt(region.u8, stateIndex(word, this.#alignShift)) : -1;
+    const mask = (1 << Math.min(HANDLE_BITS - unitBits, 6)) - 1;
+    if (generation >= 0 && ((handle >>> unitBits) & mask) === (generation & mask)) return word;
+    throw new ArenaError(
+      "ESTALE",
+      `${this.name}.wordOf: handle ${handle} names object ${word}, which has been freed since (use after free)`,
+    );
+  }
+
+  /**
+   * The first words of all objects that are allocated and not freed, in no order: what has leaked, if nothing
+   * should be left. With an owner, only those allocated for it. Takes the lock for the whole walk. Cost:
+   * proportional to the slabs' size; for tests and repairs.
+   */
+  live(owner = 0): number[] {
     return this.#region.locked(() => {
-      const words = this.#region.i32;
       const found: number[] = [];
-      for (let slab = words[this.#base + L.SLAB_HEAD]; slab !== 0; slab = words[slab + L.SLAB_NEXT]) {
-        const first = slab + words[this.#base + L.FIRST];
-        const end = first + words[this.#base + L.PER_SLAB] * this.#stride;
-        for (let word = first; word < end; word += this.#stride)
-          if (this.#isLive(words, word)) found.push(word);
-      }
+      this.#depot.forEachObject((word, state) => {
+        const isOwned = owner === 0 || this.#region.i32[word + L.OWNER_MARK] === owner;
+        if (isOwned && placeAt(this.#region.u8, state) === State.Live) found.push(word);
+      });
       return found;
     });
   }
 
-  /** Counts of this cache. In a shared arena they are a consistent snapshot. */
+  /**
+   * Counts of this cache. Exact when no other agent allocates or frees at the same time; otherwise `free`,
+   * `atHand` and `live` may be out by what these have under way.
+   */
   stats(): SlabStats {
     return this.#region.locked(() => {
       const words = this.#region.i32;
       const base = this.#base;
       const slabs = words[base + L.SLABS];
-      const free = words[base + L.FREE];
+      const atHand = this.#sum(L.COUNT);
+      const free = words[base + L.FREE] + atHand;
       const deferred = words[base + L.DEFERRED];
       return {
         name: this.name,
         live: slabs * words[base + L.PER_SLAB] - free - deferred,
         deferred,
         free,
-        reserved: words[base + L.RESERVED],
+        atHand,
+        reserved: words[base + L.RESERVED] - this.#sum(L.HELD) + this.#sum(L.PROMISED),
         slabs,
         objectWords: this.objectWords,
       };
     });
   }
 
-  /** Is `word` an allocated object of this cache? Lock held, or unshared. */
-  #isLive(words: Int32Array, word: number): boolean {
-    const offset = word & (L.CHUNK_WORDS - 1);
-    // A word beyond the view reads as undefined and so is not live; a fraction fails the first comparison.
-    if ((word | 0) !== word || (word & this.#alignMask) !== 0) return false;
-    if (words[word - offset] !== (L.SLAB_MAGIC_VALUE ^ this.#index)) return false;
-    const bit = offset >>> this.#alignShift;
-    return (words[word - offset + L.SLAB_LIVE + (bit >>> 5)] & (1 << (bit & 31))) !== 0;
+  /** Package-internal: this agent is done; its objects at hand and its reservation go back to the depot. */
+  close(): void {
+    this.unreserve();
+    const magazine = this.#magazine;
+    if (magazine === undefined) return;
+    this.#region.locked(() => {
+      this.#flush(magazine, magazine.count);
+      magazine.release();
+    });
+    this.#magazine = undefined;
   }
 
-  #flipLive(words: Int32Array, word: number): void {
-    const offset = word & (L.CHUNK_WORDS - 1);
-    const bit = offset >>> this.#alignShift;
-    words[word - offset + L.SLAB_LIVE + (bit >>> 5)] ^= 1 << (bit & 31);
+  /** Nothing was at hand. @returns a live object, 0 if there is none */
+  #allocFromDepot(owner: number): number {
+    const region = this.#region;
+    region.enter();
+    const word = this.#take(owner);
+    region.leave();
+    return word === 0 ? this.#allocSlow(owner) : word;
   }
 
-  /** Takes a free object; 0 if there is none that nobody else has reserved. Lock held. */
-  #take(): number {
-    const base = this.#base;
-    const words = this.#region.i32;
-    const free = words[base + L.FREE];
-    if (this.#reserved > 0) {
-      this.#reserved--;
-      words[base + L.RESERVED] -= 1;
-    } else if (free <= words[base + L.RESERVED]) return 0;
-    words[base + L.FREE] = free - 1;
-    let word = words[base + L.FREE_HEAD];
-    if (word === 0) {
-      word = words[base + L.BUMP];
-      words[base + L.BUMP] = word + this.#stride;
-    } else {
-      words[base + L.FREE_HEAD] = words[word + L.LINK];
+  /** The depot had nothing: reclaim, then make a slab. In a shared arena others may win the race, hence the loop. */
+  #allocSlow(owner: number): number {
+    const region = this.#region;
+    while (this.#reclaimBatch() > 0) {
+      const reclaimed = region.locked(() => this.#take(owner));
+      if (reclaimed !== 0) return reclaimed;
     }
-    this.#flipLive(words, word);
-    words[word] = 0;
-    words[word + 1] = 0;
+    return region.locked(() => this.#take(owner) || (this.#depot.addSlabs(1) ? this.#take(owner) : 0));
+  }
+
+  /** Takes a free object that nobody else has reserved, and fills half of the magazine; 0 if there is none. Lock held. */
+  #take(owner: number): number {
+    const isHeld = this.#held > 0;
+    const word = this.#depot.take(isHeld);
+    if (isHeld) this.#setHeld(this.#held - 1);
+    if (word === 0) return 0;
+    if (this.#isShared) this.#fillAfter(word, owner);
+    else this.#enliven(word, owner);
     return word;
   }
 
-  /** Nothing was free: reclaim, then make a slab. In a shared arena others may win the race, hence the loop. */
-  #allocSlow(): number {
-    const region = this.#region;
-    while (this.#reclaimBatch() > 0) {
-      const word = region.locked(() => this.#take());
-      if (word !== 0) return word;
+  /** The object is the caller's; `owner` is noted before its state says so. */
+  #enliven(word: number, owner: number): void {
+    const { i32, u8 } = this.#region;
+    i32[word] = 0;
+    i32[word + 1] = 0;
+    if (owner !== 0) i32[word + L.OWNER_MARK] = owner;
+    setPlace(u8, stateIndex(word, this.#alignShift), State.Live);
+  }
+
+  /** `word` goes out to the caller, half a magazine comes in with it. Lock held. */
+  #fillAfter(word: number, owner: number): void {
+    // What has been promised does not grow the buffer.
+    const magazine = this.#adopt(this.#promised === 0);
+    magazine?.takeInHand(word);
+    this.#enliven(word, owner);
+    if (magazine !== undefined) this.#fill(magazine, magazine.half - 1);
+  }
+
+  /** Moves up to `count` unreserved objects from the depot to the magazine. Lock held. */
+  #fill(magazine: Magazine, count: number): void {
+    const moved = Math.min(count, this.#depot.available);
+    for (let i = 0; i < moved; i++) {
+      const word = this.#depot.take(false);
+      magazine.push(word);
+      setPlace(this.#region.u8, stateIndex(word, this.#alignShift), State.Magazine);
     }
-    return region.locked(() => this.#take() || (this.#addSlab() ? this.#take() : 0));
+  }
+
+  /** Moves `count` objects from the magazine to the depot. Lock held. */
+  #flush(magazine: Magazine, count: number): void {
+    for (let i = 0; i < count; i++) {
+      const word = magazine.pop();
+      this.#depot.takeBack(word);
+      magazine.layDown();
+    }
+  }
+
+  #freeToMagazine(magazine: Magazine, word: number): void {
+    const region = this.#region;
+    region.ensure(word);
+    if (!this.#isObject(word)) throw this.#notAllocated("free", word);
+    magazine.takeInHand(word);
+    if (!endLife(region.u8, stateIndex(word, this.#alignShift), State.Magazine, true, region.debug)) {
+      magazine.layDown();
+      throw this.#notAllocated("free", word);
+    }
+    if (region.debug) poison(region.i32, word, this.objectWords);
+    magazine.push(word);
+    magazine.layDown();
+  }
+
+  #freeToDepot(word: number): void {
+    const region = this.#region;
+    region.enter();
+    try {
+      this.#endLife("free", word, State.Free);
+      this.#depot.put(word);
+      if (this.#isShared) this.#makeRoom();
+    } finally {
+      region.leave();
+    }
+  }
+
+  /** Moves half of a full magazine to the depot; what is promised stays at hand. Lock held. */
+  #makeRoom(): void {
+    const magazine = this.#adopt(false);
+    if (magazine === undefined || magazine.room > 0) return;
+    const spare = magazine.count - Math.max(0, this.#promised - this.#held);
+    this.#flush(magazine, Math.min(magazine.half, spare));
+  }
+
+  /** Objects that a reservation of `count` has to get from the depot. */
+  #missing(count: number): number {
+    return count - this.#held - (this.#magazine?.count ?? 0);
   }
 
   /** Reserves up to `count` if enough objects are free. Lock held. */
   #promise(count: number): boolean {
-    const words = this.#region.i32;
-    const missing = count - this.#reserved;
-    if (words[this.#base + L.FREE] - words[this.#base + L.RESERVED] < missing) return false;
-    words[this.#base + L.RESERVED] += missing;
-    this.#reserved = count;
+    const missing = this.#missing(count);
+    if (this.#depot.available < missing) return false;
+    const magazine = this.#adopt(true);
+    if (magazine !== undefined)
+      this.#fill(magazine, Math.min(magazine.room, Math.max(missing, magazine.half)));
+    const rest = this.#missing(count);
+    if (rest > 0) this.#hold(rest);
+    this.#setPromised(count);
     return true;
   }
 
   /** Makes the slabs that a reservation of `count` needs, or none. Lock held. */
   #addSlabs(count: number): boolean {
+    return this.#depot.addSlabs(this.#missing(count) - this.#depot.available);
+  }
+
+  /** Adds `count`, which may be negative, to this agent's part of the reserved objects. Lock held. */
+  #hold(count: number): void {
+    this.#depot.reserve(count);
+    this.#setHeld(this.#held + count);
+  }
+
+  #setHeld(count: number): void {
+    this.#held = count;
+    this.#magazine?.note(count, this.#promised);
+  }
+
+  #setPromised(count: number): void {
+    this.#promised = count;
+    this.#magazine?.note(this.#held, count);
+  }
+
+  /** This agent's magazine; claims one if there is none yet. Lock held. */
+  #adopt(mayGrow: boolean): Magazine | undefined {
+    if (!this.#isShared) return undefined;
     const region = this.#region;
-    const words = region.i32;
-    const base = this.#base;
-    const missing = count - this.#reserved - (words[base + L.FREE] - words[base + L.RESERVED]);
-    const slabs = Math.ceil(missing / words[base + L.PER_SLAB]);
-    const first = region.takeChunks(slabs);
-    if (first === 0) return false;
-    for (let i = 0; i < slabs; i++) this.#initSlab(first + i * L.CHUNK_WORDS);
-    return true;
-  }
-
-  #addSlab(): boolean {
-    const slab = this.#region.takeChunks(1);
-    if (slab !== 0) this.#initSlab(slab);
-    return slab !== 0;
-  }
-
-  /** Makes the zeroed chunk at `slab` this cache's newest slab. Lock held. */
-  #initSlab(slab: number): void {
-    const words = this.#region.i32;
-    const base = this.#base;
-    this.#linkRest(words);
-    words[slab + L.SLAB_MAGIC] = L.SLAB_MAGIC_VALUE ^ this.#index;
-    words[slab + L.SLAB_NEXT] = words[base + L.SLAB_HEAD];
-    words[base + L.SLAB_HEAD] = slab;
-    const perSlab = words[base + L.PER_SLAB];
-    words[base + L.BUMP] = slab + words[base + L.FIRST];
-    words[base + L.BUMP_END] = words[base + L.BUMP] + perSlab * this.#stride;
-    words[base + L.SLABS] += 1;
-    words[base + L.FREE] += perSlab;
-    if (this.#region.debug) poison(words, words[base + L.BUMP], perSlab * this.#stride);
-  }
-
-  /** Only reserve() makes a slab while the one before still has objects that were never handed out. */
-  #linkRest(words: Int32Array): void {
-    const base = this.#base;
-    const end = words[base + L.BUMP_END];
-    for (let word = words[base + L.BUMP]; word < end; word += this.#stride) {
-      words[word + L.LINK] = words[base + L.FREE_HEAD];
-      words[base + L.FREE_HEAD] = word;
+    const owner = region.self || L.OWNER_UNKNOWN;
+    if (this.#magazine === undefined) {
+      if (region.i32[L.MAGAZINE_OBJECTS] === 0) return undefined;
+      const record = claimMagazine(region, this.#base, owner, mayGrow);
+      if (record === 0) return undefined;
+      this.#magazine = new Magazine(region, record);
+      this.#magazine.note(this.#held, this.#promised);
+    } else {
+      this.#magazine.setOwner(owner); // the thread may have joined a registry since
     }
+    return this.#magazine;
   }
 
-  #freeNow(word: number): void {
+  /** Sum of a word of all magazines of this cache. Lock held. */
+  #sum(which: number): number {
     const words = this.#region.i32;
-    if (!this.#isLive(words, word)) throw this.#notAllocated("free", word);
-    this.#flipLive(words, word);
-    this.#putFree(words, word);
+    let sum = 0;
+    for (let at = words[this.#base + L.MAGAZINES]; at !== 0; at = words[at + L.MAGAZINE_NEXT]) {
+      sum += words[at + which];
+    }
+    return sum;
   }
 
-  #putFree(words: Int32Array, word: number): void {
-    const base = this.#base;
-    if (this.#region.debug) poison(words, word, this.objectWords);
-    words[word + L.LINK] = words[base + L.FREE_HEAD];
-    words[base + L.FREE_HEAD] = word;
-    words[base + L.FREE] += 1;
+  /** Does `word` start an object of this cache, or lie where one could start? */
+  #isObject(word: number): boolean {
+    // A word beyond the view reads as undefined; a fraction fails the first comparison.
+    if ((word | 0) !== word || (word & this.#alignMask) !== 0) return false;
+    return this.#region.i32[word & -L.CHUNK_WORDS] === (L.SLAB_MAGIC_VALUE ^ this.#index);
   }
 
-  #defer(word: number, cookie: number): void {
-    const words = this.#region.i32;
-    if (!this.#isLive(words, word)) throw this.#notAllocated("freeDeferred", word);
-    this.#flipLive(words, word);
-    pushDeferred(words, this.#base, word, cookie);
+  #isLive(word: number): boolean {
+    return (
+      this.#isObject(word) && placeAt(this.#region.u8, stateIndex(word, this.#alignShift)) === State.Live
+    );
+  }
+
+  /** @throws ArenaError `EINVAL` if it does not live */
+  #endLife(call: string, word: number, to: State): void {
+    const region = this.#region;
+    const isEnded =
+      this.#isObject(word) &&
+      endLife(region.u8, stateIndex(word, this.#alignShift), to, this.#isShared, region.debug);
+    if (!isEnded) throw this.#notAllocated(call, word);
   }
 
   /** Reclaims at most a batch of objects whose grace period has elapsed. */
   #reclaimBatch(): number {
     const region = this.#region;
-    // A plain look before taking the lock. A stale "none" is harmless: what another agent has deferred this
-    // very moment can wait for the next call.
+    // A plain look before taking the lock: what another agent has deferred this very moment can wait for the
+    // next call.
+    // interleave: intended race - a stale "none" is harmless, and any other answer is looked at under the lock
     if (region.i32[this.#base + L.DEFERRED] === 0) return 0;
-    const hook = this.onFree;
-    const reclaimed: number[] = [];
-    const count = region.locked(() =>
-      popElapsed(region, this.#base, this.#rcu, (words, word) => {
-        this.#putFree(words, word);
-        if (hook !== undefined) reclaimed.push(word);
-      }),
-    );
-    for (const word of reclaimed) hook?.(word);
+    const reclaimed: number[] | undefined = this.onFree === undefined ? undefined : [];
+    const count = region.locked(() => this.#depot.reclaimBatch(reclaimed));
+    if (reclaimed !== undefined) for (const word of reclaimed) this.onFree?.(word);
     return count;
   }
 

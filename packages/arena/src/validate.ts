@@ -3,9 +3,16 @@
  * allocator, so a mistake there does not hide itself here.
  */
 import * as L from "./layout.ts";
+import { State } from "./object-state.ts";
 
 /** State of one object while a cache is walked. */
-type Place = "free list" | "deferred list";
+type Place = "free list" | "deferred list" | "magazine";
+
+const STATES: Readonly<Record<Place, State>> = {
+  "free list": State.Free,
+  "deferred list": State.Deferred,
+  magazine: State.Magazine,
+};
 
 /** @throws Error naming the place, the word and both values. Lock held, or unshared */
 export function validateArena(words: Int32Array): void {
@@ -35,18 +42,23 @@ function checkCache(words: Int32Array, index: number, chunkOwner: Map<number, st
   const slabs = checkSlabs(words, index, name, chunkOwner);
   const places = new Map<number, Place>();
   const listed = walk(words, name, "free list", words[base + L.FREE_HEAD], slabs, index, places).count;
-  const unsplit = checkBump(words, base, name, places);
+  const unsplit = checkBump(words, index, name, places);
   equal(
     `${name}: FREE against free list ${listed} + never handed out ${unsplit}`,
     words[base + L.FREE],
     listed + unsplit,
   );
+  const atHand = checkMagazines(words, index, name, slabs, places);
   const deferred = walk(words, name, "deferred list", words[base + L.DEFERRED_HEAD], slabs, index, places);
   equal(`${name}: DEFERRED against deferred list`, words[base + L.DEFERRED], deferred.count);
   equal(`${name}: DEFERRED_TAIL`, words[base + L.DEFERRED_TAIL], deferred.last);
   const total = slabs.size * words[base + L.PER_SLAB];
   const live = countLive(words, base, name, slabs, places);
-  equal(`${name}: objects live + free + deferred`, live + listed + unsplit + deferred.count, total);
+  equal(
+    `${name}: objects live + free + at hand + deferred`,
+    live + listed + unsplit + atHand + deferred.count,
+    total,
+  );
   ordered(`${name}: reserved, free`, words[base + L.RESERVED], words[base + L.FREE]);
 }
 
@@ -85,31 +97,75 @@ function walk(
     if (!isStart(words, L.cacheRecord(index), word, slabs)) {
       fail(`${name}: word ${word} on the ${place} (after ${last}) does not start an object`);
     }
-    if (liveBit(words, L.cacheRecord(index), word))
-      fail(`${name}: object ${word} on the ${place} is marked live`);
-    places.set(word, place);
+    settle(words, index, name, word, place, places);
     last = word;
     count++;
   }
   return { count, last };
 }
 
+/** Checks the magazines of all agents; returns how many objects lie in them. */
+function checkMagazines(
+  words: Int32Array,
+  index: number,
+  name: string,
+  slabs: Set<number>,
+  places: Map<number, Place>,
+): number {
+  const base = L.cacheRecord(index);
+  let count = 0;
+  let held = 0;
+  for (let record = words[base + L.MAGAZINES]; record !== 0; record = words[record + L.MAGAZINE_NEXT]) {
+    const entries = words[record + L.COUNT];
+    ordered(`${name}: entries of the magazine at ${record}`, entries, words[L.MAGAZINE_OBJECTS]);
+    equal(`${name}: object in hand of the magazine at ${record}, at rest`, words[record + L.IN_HAND], 0);
+    if (words[record + L.OWNER] === 0) equal(`${name}: entries of ${record}, nobody's`, entries, 0);
+    held += words[record + L.HELD];
+    for (let i = 0; i < entries; i++) {
+      const word = words[record + L.ENTRIES + i];
+      if (places.has(word)) fail(`${name}: object ${word} is in a magazine and on the ${places.get(word)}`);
+      if (!isStart(words, base, word, slabs)) fail(`${name}: word ${word} in a magazine starts no object`);
+      settle(words, index, name, word, "magazine", places);
+    }
+    count += entries;
+  }
+  ordered(`${name}: held by magazines, reserved`, held, words[base + L.RESERVED]);
+  return count;
+}
+
+/** Notes where an object was met, and compares its state with that. */
+function settle(
+  words: Int32Array,
+  index: number,
+  name: string,
+  word: number,
+  place: Place,
+  places: Map<number, Place>,
+): void {
+  equal(
+    `${name}: state of object ${word} on the ${place}`,
+    stateOf(words, L.cacheRecord(index), word),
+    STATES[place],
+  );
+  places.set(word, place);
+}
+
 /** Counts the objects of the newest slab that were never handed out. */
-function checkBump(words: Int32Array, base: number, name: string, places: Map<number, Place>): number {
+function checkBump(words: Int32Array, index: number, name: string, places: Map<number, Place>): number {
+  const base = L.cacheRecord(index);
   const stride = words[base + L.STRIDE];
   const end = words[base + L.BUMP_END];
   let count = 0;
   for (let word = words[base + L.BUMP]; word < end; word += stride) {
     if (places.has(word))
       fail(`${name}: object ${word} was never handed out, but is on the ${places.get(word)}`);
-    if (liveBit(words, base, word)) fail(`${name}: object ${word} was never handed out, but is marked live`);
-    places.set(word, "free list");
+    settle(words, index, name, word, "free list", places);
     count++;
   }
   return count;
 }
 
-/** Counts live marks; each must belong to an object that is on no list. */
+/** Counts live objects; each must start one and be on no list. */
 function countLive(
   words: Int32Array,
   base: number,
@@ -118,13 +174,14 @@ function countLive(
   places: Map<number, Place>,
 ): number {
   let count = 0;
+  const align = words[base + L.ALIGN_WORDS];
   for (const slab of slabs) {
-    for (let bit = 0; bit < L.CHUNK_WORDS / words[base + L.ALIGN_WORDS]; bit++) {
-      if ((words[slab + L.SLAB_LIVE + (bit >>> 5)] & (1 << (bit & 31))) === 0) continue;
-      const word = slab + bit * words[base + L.ALIGN_WORDS];
+    for (let word = slab; word < slab + L.CHUNK_WORDS; word += align) {
+      const state = stateOf(words, base, word);
+      if (state === State.Free || places.has(word)) continue;
       if (!isStart(words, base, word, slabs))
-        fail(`${name}: word ${word} is marked live but starts no object`);
-      if (places.has(word)) fail(`${name}: object ${word} is marked live and on the ${places.get(word)}`);
+        fail(`${name}: word ${word} has state ${state} but starts no object`);
+      equal(`${name}: state of object ${word}, on no list`, state, State.Live);
       count++;
     }
   }
@@ -142,10 +199,10 @@ function isStart(words: Int32Array, base: number, word: number, slabs: Set<numbe
   );
 }
 
-function liveBit(words: Int32Array, base: number, word: number): boolean {
+function stateOf(words: Int32Array, base: number, word: number): number {
   const offset = word % L.CHUNK_WORDS;
-  const bit = offset / words[base + L.ALIGN_WORDS];
-  return (words[word - offset + L.SLAB_LIVE + (bit >>> 5)] & (1 << (bit & 31))) !== 0;
+  const states = new Uint8Array(words.buffer, (word - offset + L.SLAB_STATES) * 4, L.CHUNK_WORDS);
+  return states[offset / words[base + L.ALIGN_WORDS]] & 3;
 }
 
 function equal(what: string, got: number, expected: number): void {

@@ -40,6 +40,7 @@ type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 const config = fc.record({
   shared: fc.boolean(),
   debug: fc.boolean(),
+  magazineObjects: fc.constantFrom(0, 1, 2, 5, 56),
   objectWords: fc.constantFrom(4, 7, 64, 528, 2032),
   chunksMax: fc.integer({ min: 2, max: 12 }),
 });

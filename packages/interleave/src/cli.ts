@@ -48,6 +48,11 @@ interface RunFlags {
   readonly stale?: boolean;
   readonly replay?: string;
   readonly shard?: { readonly index: number; readonly count: number };
+  readonly fairness?: number;
+  readonly starvation?: number;
+  readonly coverage?: boolean;
+  readonly save?: string;
+  readonly resume?: string;
   readonly json?: boolean;
   readonly html?: string;
 }
@@ -110,11 +115,16 @@ function withRunOptions(command: Command): Command {
     .option("--timeouts <n>", "timeouts that may fire while others can run", integer(0))
     .option("--free-reads <n>", "re-reads of an unchanged word before a thread is taken to spin", integer(0))
     .option("--kills <n>", "threads that may die", integer(0))
+    .option("--fairness <n>", "most turns in a row that pass over a thread that can go on", integer(1))
+    .option("--starvation <n>", "most writes by others to what a thread waits for", integer(0))
     .option("--no-reduction", "run equivalent executions too")
     .option("--no-races", "do not report unsynchronised plain accesses")
     .option("--stale", "plain reads may return older values that the memory model allows")
     .option("--replay <schedule>", "run exactly this schedule")
     .option("--shard <i/n>", "explore part i of n", shard)
+    .option("--save <file>", "if it is stopped, by a limit or by Ctrl-C, write where; --resume goes on there")
+    .option("--resume <file>", "go on where an exploration with the same options was stopped")
+    .option("--coverage", "tell which shared operations of the source were never reached")
     .option("--json", "the report as JSON")
     .option("--html <file>", "write the report as a page to step through");
 }
@@ -122,9 +132,37 @@ function withRunOptions(command: Command): Command {
 async function runFile(io: CliIo, file: string, flags: RunFlags): Promise<number> {
   const path = resolve(file);
   if (!existsSync(path)) throw new InterleaveError("ENOENT", `run: no file ${file}`);
-  const report = await check(pathToFileURL(path), optionsOf(io, flags));
+  const { frontier, ...report } = await interruptibly(flags.save !== undefined, (signal) =>
+    check(pathToFileURL(path), optionsOf(io, flags, signal)),
+  );
   if (io.stderrIsTty) io.stderr("\r\u001b[K");
+  if (flags.save !== undefined) save(io, flags.save, frontier);
   return tell(io, report, flags, `interleave run ${file}${repeated(flags)}`, basename(file));
+}
+
+/** Ctrl-C stops an exploration that is saved; the second one ends the program. */
+async function interruptibly<T>(
+  saved: boolean,
+  run: (signal: AbortSignal | undefined) => Promise<T>,
+): Promise<T> {
+  if (!saved) return run(undefined);
+  const stop = new AbortController();
+  const onSignal = (): void => stop.abort();
+  process.once("SIGINT", onSignal);
+  try {
+    return await run(stop.signal);
+  } finally {
+    process.removeListener("SIGINT", onSignal);
+  }
+}
+
+function save(io: CliIo, file: string, frontier: string | undefined): void {
+  if (frontier === undefined)
+    io.stderr(`interleave: nothing is left to be explored, ${file} is not written\n`);
+  else {
+    writeFileSync(file, frontier);
+    io.stderr(`interleave: go on with --resume ${file}\n`);
+  }
 }
 
 /** The options without which a schedule means something else. */
@@ -135,13 +173,15 @@ function repeated(flags: RunFlags): string {
     flags.timeouts === undefined ? "" : ` --timeouts ${flags.timeouts}`,
     flags.freeReads === undefined ? "" : ` --free-reads ${flags.freeReads}`,
     flags.steps === undefined ? "" : ` --steps ${flags.steps}`,
+    flags.fairness === undefined ? "" : ` --fairness ${flags.fairness}`,
+    flags.starvation === undefined ? "" : ` --starvation ${flags.starvation}`,
     flags.stale ? " --stale" : "",
     flags.races ? "" : " --no-races",
   ];
   return parts.join("");
 }
 
-function optionsOf(io: CliIo, flags: RunFlags): CheckOptions {
+function optionsOf(io: CliIo, flags: RunFlags, signal: AbortSignal | undefined): CheckOptions {
   const given = {
     exportName: flags.model,
     bound: flags.bound,
@@ -159,6 +199,12 @@ function optionsOf(io: CliIo, flags: RunFlags): CheckOptions {
     stale: flags.stale,
     replay: flags.replay,
     shard: flags.shard,
+    fairness: flags.fairness,
+    starvation: flags.starvation,
+    coverage: flags.coverage,
+    resumable: flags.save === undefined ? undefined : true,
+    resume: flags.resume === undefined ? undefined : readFileSync(flags.resume, "utf8"),
+    signal,
     onProgress: io.stderrIsTty ? (progress: Progress) => io.stderr(progressLine(progress)) : undefined,
   };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as CheckOptions;

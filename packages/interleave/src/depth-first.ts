@@ -9,8 +9,11 @@
  * A preemption bound makes reduction unsound (an equivalent execution may need more preemptions), so with a
  * bound every order within it is run.
  */
-import type { Execution, Point, Scheduler } from "./execution.ts";
-import { type Choice, dependent, type Step } from "./op.ts";
+import { isProgress } from "./choices.ts";
+import type { Execution } from "./execution.ts";
+import { type Choice, dependent, type Step, wakes } from "./op.ts";
+import type { Scheduler } from "./scheduler.ts";
+import { firstDue, nextOp, type Point, type Thread } from "./thread.ts";
 
 interface Node {
   /** Empty where nothing can be explored but what was chosen first. */
@@ -25,14 +28,25 @@ interface Node {
   /** Choices that wait to be explored, next one last. */
   readonly todo: Choice[];
   /** Threads that are, or were, to be explored here. */
-  readonly backtrack: Set<number>;
+  readonly backtrack: number[];
   /** Threads whose subtree was seen, with the steps that they would make. */
   sleep: Map<number, readonly Step[]>;
   /** Threads whose subtree was explored from here. */
-  explored: number;
+  readonly explored: number[];
+  /** Does the thread that is explored at the moment repeat a read here? The others parked it when they went. */
+  repeats: boolean;
   /** Steps made here by the thread that is explored at the moment. */
   current: Step[];
   chosen: Choice | undefined;
+}
+
+/** A search between two executions. */
+export interface SavedSearch {
+  readonly nodes: readonly Node[];
+  readonly steps: readonly Step[];
+  readonly clocks: readonly (readonly number[])[];
+  readonly times: readonly number[];
+  readonly bounded: boolean;
 }
 
 /** Options of a depth-first search. */
@@ -47,7 +61,6 @@ const SHARD_DEPTH = 6;
 
 /** Shared by nodes of searches without reduction, which do not use them. */
 const NOWHERE: Point = { pending: [], status: [], parking: [] };
-const NOBODY: Set<number> = new Set();
 const ASLEEP: Map<number, readonly Step[]> = new Map();
 
 /** Explores every execution once; ask {@link next} before each. */
@@ -57,13 +70,37 @@ export class DepthFirst implements Scheduler {
   /** Of the execution at hand: its steps, the clock of each, and each thread's clock. */
   #steps: Step[] = [];
   #clocks: number[][] = [];
+  #known: boolean[] = [];
   #times: number[] = [];
   #started = false;
   /** Was an execution left out because of the bound? */
   bounded = false;
 
-  constructor(options: DepthFirstOptions) {
+  constructor(options: DepthFirstOptions, saved?: SavedSearch) {
     this.#options = options;
+    if (saved === undefined) return;
+    this.#nodes.push(...saved.nodes);
+    this.#steps = [...saved.steps];
+    this.#clocks = saved.clocks.map((clock) => [...clock]);
+    this.#times = [...saved.times];
+    this.bounded = saved.bounded;
+    this.#started = saved.nodes.length > 0;
+  }
+
+  /** What it takes to go on from here, in place of the {@link next} execution. */
+  save(): SavedSearch {
+    return {
+      nodes: this.#nodes,
+      steps: this.#steps,
+      clocks: this.#clocks,
+      times: this.#times,
+      bounded: this.bounded,
+    };
+  }
+
+  /** Does it leave out executions that are equivalent to others? */
+  get reduces(): boolean {
+    return this.#options.reduction;
   }
 
   /** Prefix of the next execution, `undefined` when all were run. */
@@ -93,8 +130,11 @@ export class DepthFirst implements Scheduler {
     if (chosen === undefined) return;
     if (node.todo.some((choice) => choice.thread === chosen.thread)) return;
     if (node.current.length > 0) {
-      node.explored++;
-      if (this.#options.reduction) node.sleep = new Map(node.sleep).set(chosen.thread, node.current);
+      node.explored.push(chosen.thread);
+      // Of a parked spinner only the death was explored: it must not sleep when it may go on.
+      if (this.#options.reduction && node.point.parking[chosen.thread] === "no") {
+        node.sleep = new Map(node.sleep).set(chosen.thread, node.current);
+      }
     }
     node.current = [];
     node.chosen = undefined;
@@ -117,8 +157,8 @@ export class DepthFirst implements Scheduler {
 
   #truncate(depth: number): void {
     this.#steps.length = Math.min(this.#steps.length, depth);
-    this.#clocks.length = this.#steps.length;
-    this.#times.length = this.#steps.length;
+    this.#clocks.length = Math.min(this.#clocks.length, depth);
+    this.#times.length = Math.min(this.#times.length, depth);
   }
 
   choose(execution: Execution): Choice | undefined {
@@ -159,12 +199,12 @@ export class DepthFirst implements Scheduler {
     const spinner = node.chosen!.thread;
     node.current = [];
     node.chosen = undefined;
-    if (node.explored > 0 || node.todo.length > 0) return;
+    if (node.explored.length > 0 || node.todo.length > 0) return;
     const fresh: Node = { ...node, able: execution.able, point: execution.point(), todo: [] };
     this.#nodes[this.#nodes.length - 1] = fresh;
     if (this.#options.reduction) this.#plan(fresh);
     else this.#planAll(fresh);
-    if (this.#options.reduction) fresh.backtrack.add(spinner);
+    if (this.#options.reduction) fresh.backtrack.push(spinner);
   }
 
   #newNode(execution: Execution, forced: boolean): Node {
@@ -179,9 +219,10 @@ export class DepthFirst implements Scheduler {
       preemptions: parent === undefined ? 0 : parent.preemptions + preempts(parent, step!),
       able: forced ? [] : execution.able,
       todo: [],
-      backtrack: this.#options.reduction ? new Set() : NOBODY,
+      backtrack: [],
       sleep: this.#options.reduction && parent !== undefined ? stillAsleep(parent, step!) : ASLEEP,
-      explored: 0,
+      explored: [],
+      repeats: false,
       current: [],
       chosen: undefined,
     };
@@ -190,7 +231,7 @@ export class DepthFirst implements Scheduler {
   #planAll(node: Node): void {
     const spare = this.#options.bound - node.preemptions;
     const { able, previous } = node;
-    const runs = previous >= 0 && able[previous]!.some((choice) => choice.action !== "kill");
+    const runs = previous >= 0 && able[previous]!.some(isProgress);
     for (let i = able.length - 1; i >= 0; i--) {
       if (i === previous) continue;
       if (runs && spare <= 0 && able[i]!.length > 0) this.bounded = true;
@@ -211,16 +252,16 @@ export class DepthFirst implements Scheduler {
   }
 
   #plan(node: Node): void {
-    const threads = node.able.map((_, i) => i).filter((i) => node.able[i]!.length > 0);
-    const awake = threads.filter((i) => !node.sleep.has(i) && node.able[i]!.some((c) => c.action !== "kill"));
-    const first = awake.includes(node.previous) ? node.previous : awake[0];
-    if (first !== undefined) add(node, first);
+    const { able, sleep, previous } = node;
+    const isAwake = (i: number): boolean => !sleep.has(i) && able[i]!.some(isProgress);
+    const first = previous >= 0 && isAwake(previous) ? previous : able.findIndex((_, i) => isAwake(i));
+    if (first >= 0) add(node, first);
     // Above the depth of shards races are not known to every shard: all threads are explored there.
-    if (this.#options.shard !== undefined && this.#nodes.length < SHARD_DEPTH)
-      for (const i of threads) add(node, i);
-    // A sleeper in Atomics.wait can only die; nothing races with that, so it is planned at once.
-    for (const i of threads) {
-      if (!node.sleep.has(i) && node.able[i]!.every((choice) => choice.action === "kill")) add(node, i);
+    const isShared = this.#options.shard !== undefined && this.#nodes.length < SHARD_DEPTH;
+    for (let i = 0; i < able.length; i++) {
+      if (able[i]!.length === 0) continue;
+      // A sleeper in Atomics.wait can only die; nothing races with that, so it is planned at once.
+      if (isShared || (!sleep.has(i) && !able[i]!.some(isProgress))) add(node, i);
     }
     this.#shardOut(node);
   }
@@ -230,7 +271,11 @@ export class DepthFirst implements Scheduler {
     // A spin is one choice: whatever depends on any of its steps wakes its thread.
     let at = depth;
     while (this.#nodes[at]?.forced) at--;
-    this.#nodes[at]?.current.push(step);
+    const node = this.#nodes[at];
+    if (node !== undefined) {
+      if (at === depth) node.repeats = execution.threads[step.choice.thread]!.repeats > 0;
+      node.current.push(step);
+    }
     if (!this.#options.reduction) {
       this.#steps.push(step);
       return;
@@ -242,13 +287,22 @@ export class DepthFirst implements Scheduler {
   #reduce(step: Step, depth: number): void {
     const { thread } = step.choice;
     const clock = this.#clockOf(thread, depth);
-    for (let i = depth - 1; i >= 0; i--) {
+    // A thread of which one step is known to have come before is known in all its earlier ones.
+    const known = this.#known.fill(false);
+    known[thread] = true;
+    let unknown = clock.length - 1;
+    for (let i = depth - 1; i >= 0 && unknown > 0; i--) {
       const earlier = this.#steps[i]!;
       const other = earlier.choice.thread;
-      if (other === thread || clock[other]! >= this.#times[i]!) continue;
-      if (!dependent(earlier, step) && !earlier.woken.includes(thread)) continue;
+      if (known[other]) continue;
+      if (clock[other]! >= this.#times[i]!) {
+        known[other] = true;
+        unknown--;
+        continue;
+      }
+      if (!dependent(earlier, step) && !wakes(earlier, step)) continue;
       // A sleeper without a timeout could do nothing before it was woken.
-      if (step.kind !== "wake" || step.op.timeoutMs !== Number.POSITIVE_INFINITY)
+      if (step.kind !== "wake" || step.sleep >= 0 || step.op.timeoutMs !== Number.POSITIVE_INFINITY)
         this.#reverse(i, step, depth);
       join(clock, this.#clocks[i]!);
     }
@@ -256,6 +310,36 @@ export class DepthFirst implements Scheduler {
     this.#steps.push(step);
     this.#clocks.push(clock);
     this.#times.push(clock[thread]!);
+  }
+
+  /**
+   * A sleeper could time out here, had not others used up the limit. That one of them did not is a choice that
+   * no step tells of: it is planned as if this timeout had come, as one that theirs depend on.
+   */
+  denied(execution: Execution, thread: Thread): void {
+    if (!this.#options.reduction) return;
+    const depth = execution.steps.length;
+    const { index } = thread;
+    const sleep = thread.status === "idle" ? firstDue(thread) : -1;
+    const choice: Choice = { thread: index, action: "timeout" };
+    const op = nextOp(thread, sleep)!;
+    const missed: Step = {
+      choice,
+      kind: "timeout",
+      op,
+      result: "",
+      changed: false,
+      after: 0,
+      woken: [],
+      sleep,
+    };
+    const known = this.#clockOf(index, depth);
+    for (let i = depth - 1; i >= 0; i--) {
+      const spent = this.#steps[i]!;
+      const other = spent.choice.thread;
+      if (spent.kind !== "timeout" || other === index || known[other]! >= this.#times[i]!) continue;
+      this.#reverse(i, missed, depth);
+    }
   }
 
   #clockOf(thread: number, depth: number): number[] {
@@ -272,7 +356,7 @@ export class DepthFirst implements Scheduler {
     for (let i = at; i >= 0; i--) {
       const node = this.#nodes[i]!;
       if (node.forced) continue;
-      if (first.some((thread) => node.backtrack.has(thread))) return;
+      if (first.some((thread) => node.backtrack.includes(thread))) return;
       const able = first.filter((thread) => node.able[thread]!.length > 0);
       const pick = able.includes(step.choice.thread) ? step.choice.thread : able[0];
       if (pick !== undefined) {
@@ -310,8 +394,8 @@ export class DepthFirst implements Scheduler {
 }
 
 function add(node: Node, thread: number): void {
-  if (node.backtrack.has(thread)) return;
-  node.backtrack.add(thread);
+  if (node.backtrack.includes(thread)) return;
+  node.backtrack.push(thread);
   if (node.sleep.has(thread)) return;
   // Below what is being explored: all actions of one thread are explored together.
   node.todo.unshift(...[...node.able[thread]!].reverse());
@@ -324,14 +408,20 @@ function pushBackwards(todo: Choice[], choices: readonly Choice[]): void {
 function preempts(node: Node, step: Step): number {
   const { previous, able } = node;
   if (node.forced || previous < 0 || previous === step.choice.thread) return 0;
-  return able[previous]!.some((choice) => choice.action !== "kill") ? 1 : 0;
+  return able[previous]!.some(isProgress) ? 1 : 0;
 }
 
 function stillAsleep(parent: Node, step: Step): Map<number, readonly Step[]> {
+  if (parent.sleep.size === 0) return ASLEEP;
   const asleep = new Map<number, readonly Step[]>();
   for (const [thread, steps] of parent.sleep) {
     if (thread === step.choice.thread) continue;
-    if (!steps.some((other) => dependent(other, step) || step.woken.includes(thread)))
+    // Where it went from here the spinner was parked: what the spinner does next has not been seen there.
+    if (parent.repeats && parent.explored.includes(thread)) continue;
+    if (
+      !steps.some((other) => dependent(other, step)) &&
+      !step.woken.some((woken) => woken.thread === thread)
+    )
       asleep.set(thread, steps);
   }
   return asleep;

@@ -4,87 +4,36 @@
  * operations being replayed. A prefix that an earlier execution has run is not run again: its writes are
  * redone, and each thread is executed again only when it goes on.
  *
- * Spinning. An operation that reads what the thread has read before, with no write by it since, repeats. The
- * first few repetitions (`freeReads`) are operations like any other; a thread that goes on so is taken to spin,
- * that is, not to care how often it has looked. As long as nobody writes the words read, what it does commutes
- * with everything others do. So at the first repetition that is a spin
- * there is one choice. Either the thread spins on undisturbed (a bounded spin ends and goes on; an unbounded
- * one reaches the limit, is taken back, and the thread is parked hard), or others go and it is parked until
- * one of its words is written, or until nobody else can run.
+ * It is written as generators that yield where the microtasks of an async thread are to be drained: with
+ * synchronous threads none ever does, and an execution is one synchronous call.
  */
+import { Choices, isProgress } from "./choices.ts";
+import { type Ending, endless, stuck } from "./ending.ts";
 import { NondeterminismError, Suspend } from "./errors.ts";
-import { type Host, setHost } from "./instrument.ts";
+import { Fairness } from "./fairness.ts";
+import { type Host, NOT_DONE, setHost } from "./host.ts";
 import { Memory } from "./memory.ts";
 import type { Model } from "./model.ts";
 import {
-  type Action,
   type Choice,
   describeOp,
+  type ElementName,
   type Op,
-  overlaps,
+  type OpKind,
   promisedBy,
   type Step,
   type StepKind,
   sameOp,
   type Value,
 } from "./op.ts";
-import type { Promises } from "./promises.ts";
+import { Guesses, type Promises } from "./promises.ts";
 import { HappensBefore, type Race } from "./races.ts";
-
-/** How a thread stands. */
-export type Status = "ready" | "done" | "dead";
-/** Is it left aside because it spins? */
-export type Parking = "no" | "soft" | "hard";
-
-/** One thread of an execution. */
-export interface Thread {
-  readonly index: number;
-  readonly log: { readonly op: Op; readonly result: unknown }[];
-  position: number;
-  status: Status;
-  pending: Op | undefined;
-  waiting: "no" | "asleep" | "notified";
-  parking: Parking;
-  /** Words read since its last write, and what was read. */
-  readonly window: Map<number, { readonly op: Op; readonly value: Value; readonly count: number }>;
-  /** Repetitions since the spin began; 0 outside spins. */
-  repeats: number;
-  /** Steps done when the spin began. */
-  spinStart: number;
-  spinLog: number;
-  suspended: boolean;
-  /** Was its function executed to its end in this execution? */
-  ran: boolean;
-  result: unknown;
-  nowMs: number;
-}
-
-/** State of the threads at a scheduling point, from which an execution can go on. */
-export interface Point {
-  readonly pending: readonly (Op | undefined)[];
-  readonly status: readonly Status[];
-  readonly parking: readonly Parking[];
-}
-
-/** How an execution ended. */
-export type Ending =
-  | { readonly kind: "complete" | "pruned" }
-  | { readonly kind: "exception"; readonly error: unknown; readonly thread: number }
-  | { readonly kind: "after"; readonly error: unknown }
-  | { readonly kind: "race"; readonly race: Race }
-  | { readonly kind: "deadlock" | "livelock" | "nondeterministic"; readonly message: string };
-
-/** Who decides which thread goes next. */
-export interface Scheduler {
-  /** Called at each scheduling point with at least one thread able to run; `undefined` gives the execution up. */
-  choose(execution: Execution): Choice | undefined;
-  /** Steps that are no choice, such as those of a spin. */
-  forced(execution: Execution): void;
-  /** Called after each step but those of a redone prefix. */
-  stepped(execution: Execution, step: Step): void;
-  /** The spin that began at the point of that many steps never ends: the choice was none. */
-  spun(execution: Execution, depth: number): void;
-}
+import type { Scheduler } from "./scheduler.ts";
+import { follow, type Site, type Sites } from "./sites.ts";
+import { isUndisturbed, look, park, pastOf, repeats } from "./spins.ts";
+import { Patience } from "./starvation.ts";
+import { firstDue, isAlive, type Logged, newThread, nextOp, type Point, type Thread } from "./thread.ts";
+import { WaitLists } from "./wait-lists.ts";
 
 /** What executions need to know. */
 export interface ExecutionOptions {
@@ -95,14 +44,23 @@ export interface ExecutionOptions {
   readonly kills: number;
   readonly killable: readonly number[] | undefined;
   readonly races: boolean;
+  /** How often a thread may be passed over in a row. */
+  readonly fairness: number | undefined;
+  /** How often a thread may be overtaken before it starves. */
+  readonly starvation: number | undefined;
   readonly stale: boolean;
   readonly promises: Promises;
+  /** Pasts of threads behind which an endless spin begins. */
+  readonly endless: Set<string>;
   readonly traced: boolean;
+  /** Where operations stand; `undefined` if nobody asks. */
+  readonly sites: Sites | undefined;
   /** Is the race meant? */
   readonly isAllowed: (race: Race) => boolean;
 }
 
 const SUSPEND = new Suspend("the checker leaves this thread; let the exception pass");
+const NOBODY: Step["woken"] = [];
 
 /** Runs one execution. */
 export class Execution implements Host {
@@ -117,14 +75,20 @@ export class Execution implements Host {
   readonly #scheduler: Scheduler;
   readonly #memory: Memory = new Memory();
   readonly #order: HappensBefore;
-  readonly #waiters: number[] = [];
+  readonly #choices: Choices;
+  readonly #guesses: Guesses | undefined;
+  readonly #fairness: Fairness | undefined;
+  readonly #patience: Patience | undefined;
+  readonly #waiters: WaitLists = new WaitLists();
+  #private: Set<ArrayBufferLike> | undefined;
   #shared: unknown;
+  #outsideSite: Site | undefined;
   #current: Thread | undefined;
   #phase: "setup" | "starting" | "running" | "after" = "setup";
   #chosen: Choice | undefined;
   #next: Choice | undefined;
-  #timeouts = 0;
-  #kills = 0;
+  /** An exception, which counts if all that was promised to readers is written in the end. */
+  #doubted: Ending | undefined;
 
   constructor(model: Model, options: ExecutionOptions, scheduler: Scheduler) {
     this.#model = model;
@@ -133,26 +97,37 @@ export class Execution implements Host {
     this.traced = options.traced;
     this.threads = model.threads.map((_, index) => newThread(index));
     this.#order = new HappensBefore(model.threads.length, options.stale);
+    this.#choices = new Choices(options, this.#memory, this.#order);
+    const count = model.threads.length;
+    if (options.fairness !== undefined) this.#fairness = new Fairness(count, options.fairness);
+    if (options.starvation !== undefined) this.#patience = new Patience(count, options.starvation);
+    for (const thread of this.threads) thread.site = options.sites?.of(thread.index, thread.log);
+    if (options.stale) this.#guesses = new Guesses(options.promises, this.#order);
   }
 
-  /** Runs to the end, starting after `prefix`, whose last point was `point`. */
-  run(prefix: readonly Step[], point: Point | undefined): Ending {
+  /** Runs to the end, starting after `prefix`, whose last point was `point`. Yields to have microtasks drained. */
+  *run(prefix: readonly Step[], point: Point | undefined): Generator<undefined, Ending> {
     setHost(this);
     try {
       this.#shared = this.#model.setup();
-      if (point === undefined) this.#start();
+      if (point === undefined) yield* this.#start();
       else this.#redo(prefix, point);
       this.#phase = "running";
-      if (this.ending === undefined) this.#loop(this.#decide());
-      return this.ending ?? this.#finish();
+      if (this.ending === undefined) yield* this.#loop(this.#decide());
+      if (this.ending === undefined) yield* this.#finish();
+      return this.ending ?? { kind: "complete" };
     } finally {
       setHost(undefined);
     }
   }
 
-  #start(): void {
+  *#start(): Generator<undefined, void> {
     this.#phase = "starting";
-    for (const thread of this.threads) if (this.ending === undefined) this.#execute(thread);
+    for (const thread of this.threads) {
+      if (this.ending !== undefined) return;
+      const promise = this.#execute(thread);
+      if (promise !== undefined) yield* this.#follow(thread, promise);
+    }
   }
 
   #redo(prefix: readonly Step[], point: Point): void {
@@ -166,6 +141,7 @@ export class Execution implements Host {
       thread.status = point.status[thread.index]!;
       thread.parking = point.parking[thread.index]!;
     }
+    if (this.#fairness !== undefined) this.#fairness.passed = point.passed!;
   }
 
   /** State of the threads, to go on from here in another execution. */
@@ -174,149 +150,133 @@ export class Execution implements Host {
       pending: this.threads.map((thread) => thread.pending),
       status: this.threads.map((thread) => thread.status),
       parking: this.threads.map((thread) => thread.parking),
+      passed: this.#fairness?.passed,
     };
-  }
-
-  #choices(): Choice[][] {
-    const ready = this.threads.map((thread) => this.#actions(thread));
-    if (ready.some((list) => list.some(isProgress))) return ready;
-    // Nobody else can run: spinners that may give up, and timeouts beyond the budget, get their turn.
-    return this.threads.map((thread, i) => [...this.#lastResort(thread), ...ready[i]!]);
-  }
-
-  #actions(thread: Thread): Choice[] {
-    const list: Choice[] = [];
-    const op = thread.pending;
-    if (thread.status !== "ready" || op === undefined) return list;
-    if (thread.waiting === "asleep") {
-      if (op.timeoutMs !== Number.POSITIVE_INFINITY && this.#timeouts < this.#options.timeouts) {
-        list.push({ thread: thread.index, action: "timeout" });
-      }
-    } else if (thread.parking === "no") {
-      list.push({ thread: thread.index, action: "run" });
-      if (this.#options.stale) list.push(...this.#otherValues(thread, op));
-    }
-    if (this.#mayDie(thread)) list.push({ thread: thread.index, action: "kill" });
-    return list;
-  }
-
-  /** What a racing read may return besides the value in memory. */
-  #otherValues(thread: Thread, op: Op): Choice[] {
-    if (op.kind !== "read" && op.kind !== "load") return [];
-    const current = this.#memory.peek(op);
-    const ranks =
-      op.kind === "read" ? this.#order.staleRanks(thread.index, op.buffer, op.offset, current) : [];
-    const promised = this.#options.promises.of(op, thread.index).filter((value) => value !== current);
-    const actions: Action[] = [
-      ...ranks,
-      ...promised.map((value) => `promise ${typeof value === "bigint" ? `${value}n` : value}` as const),
-    ];
-    return actions.map((action) => ({ thread: thread.index, action }));
-  }
-
-  #mayDie(thread: Thread): boolean {
-    const { kills, killable } = this.#options;
-    return this.#kills < kills && (killable === undefined || killable.includes(thread.index));
-  }
-
-  #lastResort(thread: Thread): Choice[] {
-    const op = thread.pending;
-    if (thread.status !== "ready" || op === undefined) return [];
-    if (thread.waiting === "asleep") {
-      return op.timeoutMs === Number.POSITIVE_INFINITY ? [] : [{ thread: thread.index, action: "timeout" }];
-    }
-    return thread.parking === "soft" ? [{ thread: thread.index, action: "run" }] : [];
   }
 
   /** Asks the scheduler, unless the execution is over. */
   #decide(): Choice | undefined {
-    if (this.ending !== undefined) return undefined;
-    if (this.threads.every((thread) => thread.status !== "ready")) return undefined;
+    if (this.ending !== undefined || !this.threads.some(isAlive)) return undefined;
     if (this.steps.length >= this.#options.maxSteps) {
-      this.ending = { kind: "livelock", message: `no end after ${this.steps.length} steps` };
+      this.ending = this.#believed(endless(this.threads, this.steps, this.#options.fairness));
       return undefined;
     }
-    const able = this.#choices();
+    const all = this.#choices.of(this.threads);
+    for (const thread of this.#choices.denied) this.#scheduler.denied?.(this, thread);
+    const able = this.#fairness === undefined ? all : this.#fairness.restrict(all);
     this.able = able;
     if (!able.some((list) => list.some(isProgress))) {
-      this.ending = this.#stuck();
+      this.ending = this.#believed(stuck(this.threads));
       return undefined;
     }
     const choice = this.#scheduler.choose(this);
-    if (choice === undefined) this.ending ??= { kind: "pruned" };
-    else this.#park(choice);
+    if (choice === undefined) {
+      this.ending ??= { kind: "pruned" };
+      return undefined;
+    }
+    this.#fairness?.chose(choice.thread, all);
+    park(this.threads, choice, this.#memory, this.#options.freeReads);
     return choice;
   }
 
-  /** A thread that is about to repeat a read, and is not chosen, waits for a write. */
-  #park(choice: Choice): void {
-    for (const thread of this.threads) {
-      if (thread.index === choice.thread) {
-        if (thread.parking === "soft") thread.parking = "no";
-      } else if (thread.parking === "no" && thread.waiting === "no" && this.#repeats(thread)) {
-        thread.parking = "soft";
-      }
-    }
-  }
-
-  #stuck(): Ending {
-    const asleep = this.threads.filter((thread) => thread.waiting === "asleep" && thread.status === "ready");
-    const spinning = this.threads.filter((thread) => thread.parking === "hard" && thread.status === "ready");
-    const name = (thread: Thread): string =>
-      `thread ${thread.index} at ${thread.pending === undefined ? "?" : describeOp(thread.pending)}`;
-    if (spinning.length === 0) {
-      return { kind: "deadlock", message: `nobody wakes ${asleep.map(name).join(", ")}` };
-    }
-    const sleepers = asleep.length === 0 ? "" : `; asleep: ${asleep.map(name).join(", ")}`;
-    const words = spinning.map(name).join(", ");
-    return { kind: "livelock", message: `nobody writes what is spun on: ${words}${sleepers}` };
-  }
-
-  #loop(first: Choice | undefined): void {
+  *#loop(first: Choice | undefined): Generator<undefined, void> {
     let next = first;
     while (next !== undefined && this.ending === undefined) {
       const thread = this.threads[next.thread]!;
       if (next.action === "kill") {
-        this.#step(thread, next, "kill");
+        this.#step(thread, next, "kill", thread.status === "idle" ? 0 : -1);
         next = this.#decide();
         continue;
       }
-      if (thread.waiting === "no") this.#chosen = next;
-      else this.#step(thread, next, this.#endOfWait(next));
+      if (thread.status === "idle") this.#endSleep(thread, next);
+      else if (thread.waiting === "no") this.#chosen = next;
+      else this.#step(thread, next, this.#endOfWait(next), -1);
       if (this.ending !== undefined) return;
       this.#next = undefined;
-      this.#execute(thread);
-      next = thread.status === "done" ? this.#decide() : this.#next;
+      const promise = this.#execute(thread);
+      if (promise !== undefined) yield* this.#follow(thread, promise);
+      next = thread.status === "ready" ? this.#next : this.#decide();
     }
   }
 
   #endOfWait({ action }: Choice): StepKind {
     if (action !== "timeout") return "wake";
-    return this.#timeouts < this.#options.timeouts ? "timeout" : "late";
+    return this.#choices.mayTimeOut ? "timeout" : "late";
   }
 
-  /** Executes a thread from its start until it ends or is left. */
-  #execute(thread: Thread): void {
+  #endSleep(thread: Thread, choice: Choice): void {
+    const sleep = choice.action === "timeout" ? firstDue(thread) : thread.notified[0]!;
+    this.#step(thread, choice, this.#endOfWait(choice), sleep);
+  }
+
+  /** Executes a thread from its start until it ends or is left; returns the promise of an async one. */
+  #execute(thread: Thread): PromiseLike<unknown> | undefined {
     thread.position = 0;
     thread.nowMs = 0;
     thread.suspended = false;
+    thread.settlers.length = 0;
     this.#current = thread;
     try {
-      thread.result = this.#model.threads[thread.index]!(this.#shared);
-      // Refused below; its rejection would be nobody's.
-      if (isThenable(thread.result)) thread.result.then(undefined, () => {});
-      if (!thread.suspended || isThenable(thread.result)) this.#ended(thread);
+      const result = this.#model.threads[thread.index]!(this.#shared);
+      if (isThenable(result)) return result;
+      thread.result = result;
+      if (!thread.suspended) this.#ended(thread);
     } catch (error) {
       if (error !== SUSPEND && !thread.suspended) this.#threw(thread, error);
     } finally {
       this.#current = undefined;
     }
+    return undefined;
+  }
+
+  /** Goes on with an async thread until it ends, is left, or idles behind all that it has done so far. */
+  *#follow(thread: Thread, promise: PromiseLike<unknown>): Generator<undefined, void> {
+    const end: { came?: "result" | "error"; value?: unknown } = {};
+    promise.then(
+      (value) => void Object.assign(end, { came: "result", value }),
+      (error: unknown) => void Object.assign(end, { came: "error", value: error }),
+    );
+    for (;;) {
+      this.#current = thread;
+      yield;
+      this.#current = undefined;
+      if (thread.suspended || this.ending !== undefined) return;
+      if (end.came === "error") return this.#threw(thread, end.value);
+      if (end.came === "result") {
+        thread.result = end.value;
+        return this.#ended(thread);
+      }
+      const logged = thread.log[thread.position];
+      if (logged === undefined) return this.#idles(thread);
+      if (logged.sleep < 0) {
+        return this.#nondeterministic(
+          `thread ${thread.index} did ${describeOp(logged.op)} at first, then waits`,
+        );
+      }
+      this.#deliver(thread, logged);
+    }
+  }
+
+  #deliver(thread: Thread, { sleep, result }: Logged): void {
+    thread.position++;
+    if (result === "timed-out") thread.nowMs = Math.max(thread.nowMs, thread.sleeps[sleep]!.dueMs);
+    thread.settlers[sleep]!(result);
+  }
+
+  #idles(thread: Thread): void {
+    if (this.#chosen !== undefined && this.#phase === "running") {
+      this.#nondeterministic(`thread ${thread.index} did not repeat its next operation`);
+    } else if (thread.notified.length > 0 || thread.sleeps.some(({ asleep }) => asleep)) {
+      thread.status = "idle";
+      thread.pending = undefined;
+    } else {
+      const message = `thread ${thread.index} awaits a promise that no Atomics.waitAsync of its own settles`;
+      this.ending = { kind: "deadlock", message };
+    }
   }
 
   #ended(thread: Thread): void {
-    if (isThenable(thread.result)) {
-      this.#nondeterministic(`thread ${thread.index} is async; threads must be synchronous functions`);
-    } else if (thread.position < thread.log.length) {
+    if (thread.position < thread.log.length) {
       this.#nondeterministic(`thread ${thread.index} ended earlier than before`);
     } else if (this.#chosen !== undefined && this.#phase === "running") {
       this.#nondeterministic(`thread ${thread.index} did not repeat its next operation`);
@@ -332,51 +292,64 @@ export class Execution implements Host {
     if (error instanceof NondeterminismError) this.#nondeterministic(error.message);
     else if (this.#chosen !== undefined && this.#phase === "running") {
       this.#nondeterministic(`thread ${thread.index} did not repeat its next operation but threw ${error}`);
-    } else this.ending = { kind: "exception", error, thread: thread.index };
+    } else {
+      const ending: Ending = { kind: "exception", error, thread: thread.index };
+      if (this.#guesses?.isOwed !== true) {
+        this.ending = ending;
+        return;
+      }
+      // It may have thrown because it was told what is never written: the others go on, and show whether it is.
+      this.#doubted ??= ending;
+      thread.status = "done";
+      thread.ran = true;
+      thread.pending = undefined;
+    }
+  }
+
+  /** An execution in which nobody writes what was promised does not count, however it ended. */
+  #believed(ending: Ending): Ending {
+    return this.#guesses?.isOwed === true ? { kind: "pruned" } : (this.#doubted ?? ending);
   }
 
   #nondeterministic(message: string): void {
     this.ending = { kind: "nondeterministic", message };
   }
 
-  #finish(): Ending {
+  *#finish(): Generator<undefined, void> {
     for (const thread of this.threads) {
       // Finished in the prefix: what it left outside the shared memory is wanted by `after`.
-      if (thread.status === "done" && !thread.ran) this.#execute(thread);
+      if (thread.status !== "done" || thread.ran) continue;
+      const promise = this.#execute(thread);
+      if (promise !== undefined) yield* this.#follow(thread, promise);
     }
     this.#phase = "after";
-    if (this.ending !== undefined) return this.ending;
-    if (this.#owed.length > 0) return { kind: "pruned" };
+    if (this.ending !== undefined) return;
+    if (this.#guesses?.isOwed) this.ending = { kind: "pruned" };
+    else if (this.#doubted !== undefined) this.ending = this.#doubted;
+    else this.#after();
+  }
+
+  #after(): void {
+    const results = this.threads.map((thread) => thread.result);
     try {
-      this.#model.after?.(
-        this.#shared,
-        this.threads.map((thread) => thread.result),
-      );
+      this.#model.after?.(this.#shared, results);
     } catch (error) {
-      return { kind: "after", error };
+      this.ending ??= { kind: "after", error };
     }
-    return { kind: "complete" };
   }
 
   // --- what the code under test calls -------------------------------------------------------------------
 
   access(op: Op): unknown {
     const thread = this.#current;
-    if (thread === undefined) return op.kind === "notify" ? 0 : this.#memory.perform(op);
-    if (thread.suspended) throw SUSPEND;
-    if (op.kind === "waitAsync") this.refuse("Atomics.waitAsync, which is not modelled");
-    const logged = thread.log[thread.position];
-    if (logged !== undefined) return this.#replay(thread, logged, op);
+    if (thread === undefined) return this.#outside(op);
     if (thread.status === "done") this.refuse("going on after the end");
     const chosen = this.#chosen;
     if (chosen !== undefined) {
       this.#chosen = undefined;
-      if (!this.traced && thread.pending !== undefined && !sameOp(thread.pending, op)) {
-        this.#leave(
-          thread,
-          undefined,
-          `was about to do ${describeOp(thread.pending)}, now does ${describeOp(op)}`,
-        );
+      const { pending } = thread;
+      if (!this.traced && pending !== undefined && !sameOp(pending, op)) {
+        this.#leave(thread, undefined, `was about to do ${describeOp(pending)}, now does ${describeOp(op)}`);
       }
       thread.pending = op;
       return this.#do(thread, chosen);
@@ -386,13 +359,66 @@ export class Execution implements Host {
     return this.#arrive(thread);
   }
 
-  #replay(thread: Thread, logged: { readonly op: Op; readonly result: unknown }, op: Op): unknown {
-    if (!sameOp(logged.op, op)) {
-      this.#leave(thread, undefined, `did ${describeOp(logged.op)} at first, then ${describeOp(op)}`);
+  /** In `setup` and `after` nobody else is there: nobody sleeps, and nobody would wake a sleeper. */
+  #outside(op: Op): unknown {
+    const result = this.#alone(op);
+    const { sites } = this.#options;
+    if (sites !== undefined) {
+      this.#outsideSite ??= sites.outside;
+      sites.withStack(this.#outsideSite, op);
+      this.#outsideSite = follow(this.#outsideSite, result, -1);
+    }
+    return result;
+  }
+
+  #alone(op: Op): unknown {
+    if (op.kind === "notify") return 0;
+    if (op.kind !== "wait" && op.kind !== "waitAsync") return this.#memory.perform(op);
+    const value = this.#memory.peek(op) === op.value ? "timed-out" : "not-equal";
+    return op.kind === "wait" ? value : { async: false, value };
+  }
+
+  repeat(
+    kind: OpKind,
+    type: ElementName,
+    buffer: number,
+    offset: number,
+    value: Value,
+    replacement: Value,
+    timeoutMs: number,
+  ): unknown {
+    const thread = this.#current;
+    if (thread === undefined) return NOT_DONE;
+    if (thread.suspended) throw SUSPEND;
+    const logged = thread.log[thread.position];
+    if (logged === undefined) return NOT_DONE;
+    const { op } = logged;
+    const isSame =
+      logged.sleep < 0 &&
+      op.kind === kind &&
+      op.offset === offset &&
+      op.buffer === buffer &&
+      op.type === type &&
+      Object.is(op.value, value) &&
+      Object.is(op.replacement, replacement) &&
+      op.timeoutMs === timeoutMs;
+    if (!isSame) {
+      const first = logged.sleep >= 0 ? "slept" : `did ${describeOp(op)}`;
+      const now = describeOp({ ...op, kind, type, buffer, offset, value, replacement });
+      this.#leave(thread, undefined, `${first} at first, then does ${now}`);
     }
     thread.position++;
-    if (op.kind === "wait" && logged.result === "timed-out") thread.nowMs += op.timeoutMs;
-    return logged.result;
+    if (kind === "wait" && logged.result === "timed-out") thread.nowMs += timeoutMs;
+    return kind === "waitAsync" ? this.#promise(thread, logged.result) : logged.result;
+  }
+
+  /** What `Atomics.waitAsync` returns, given what is in the log: the number of the sleep or why there is none. */
+  #promise(thread: Thread, result: unknown): unknown {
+    if (typeof result !== "number") return { async: false, value: result };
+    const value = new Promise<unknown>((resolve) => {
+      thread.settlers[result] = resolve;
+    });
+    return { async: true, value };
   }
 
   #leave(thread: Thread, next: Choice | undefined, complaint?: string): never {
@@ -403,7 +429,7 @@ export class Execution implements Host {
   }
 
   #arrive(thread: Thread): unknown {
-    if (!this.#repeats(thread)) thread.repeats = 0;
+    if (!repeats(thread, this.#memory, this.#options.freeReads)) thread.repeats = 0;
     else if (thread.repeats > 0) return this.#spin(thread);
     const choice = this.#decide();
     if (choice === undefined || choice.thread !== thread.index || choice.action === "kill") {
@@ -417,49 +443,53 @@ export class Execution implements Host {
       this.#scheduler.forced(this);
       return this.#do(thread, { thread: thread.index, action: "run" });
     }
-    // An endless spin: taken back, as if the thread had not begun it.
-    this.#scheduler.spun(this, thread.spinStart);
+    // Taken back, as if the thread had not begun it.
     this.steps.length = thread.spinStart;
     thread.pending = thread.log[thread.spinLog]!.op;
     thread.log.length = thread.spinLog;
+    thread.site = this.#options.sites?.of(thread.index, thread.log);
+    this.#options.endless.add(pastOf(thread));
+    return this.#giveUp(thread);
+  }
+
+  /** Its next operation begins an endless spin: others go on in its place. */
+  #giveUp(thread: Thread): never {
+    this.#scheduler.spun(this, this.steps.length);
     thread.repeats = 0;
     thread.parking = "hard";
     this.#leave(thread, this.#decide());
   }
 
-  /** Would the thread's next operation read again what it has read, with no write of its own since? */
-  #repeats(thread: Thread): boolean {
-    const op = thread.pending;
-    if (op === undefined || thread.window.size === 0) return false;
-    const seen = thread.window.get(keyOf(op));
-    if (seen === undefined || seen.count <= this.#options.freeReads || seen.op.type !== op.type) return false;
-    const value = this.#memory.peek(op);
-    return value === seen.value && isSilent(op, value);
-  }
-
   #do(thread: Thread, choice: Choice): unknown {
+    if (thread.site !== undefined) {
+      thread.pending = this.#options.sites!.withStack(thread.site, thread.pending!);
+    }
     const op = thread.pending!;
-    if (this.#repeats(thread)) {
+    if (repeats(thread, this.#memory, this.#options.freeReads)) {
       if (thread.repeats++ === 0) {
+        const { endless } = this.#options;
+        if (endless.size > 0 && isUndisturbed(thread, this.#memory) && endless.has(pastOf(thread))) {
+          return this.#giveUp(thread);
+        }
         thread.spinStart = this.steps.length;
         thread.spinLog = thread.log.length;
       }
     } else thread.repeats = 0;
     const sleeps = op.kind === "wait" && this.#memory.peek(op) === op.value && op.timeoutMs > 0;
-    const step = this.#step(thread, choice, sleeps ? "enter" : "op");
+    const step = this.#step(thread, choice, sleeps ? "enter" : "op", -1);
     if (this.ending !== undefined) this.#leave(thread, undefined);
     if (sleeps) this.#leave(thread, this.#decide());
     thread.position++;
-    return step.result;
+    return op.kind === "waitAsync" ? this.#promise(thread, step.result) : step.result;
   }
 
-  #step(thread: Thread, choice: Choice, kind: StepKind): Step {
-    const op = thread.pending!;
+  #step(thread: Thread, choice: Choice, kind: StepKind, sleep: number): Step {
+    const op = nextOp(thread, sleep)!;
     const before = this.#memory.peek(op);
-    const woken = kind === "op" && op.kind === "notify" ? this.#sleepers(op) : [];
-    const result = this.#result(choice, kind, op, before, woken.length);
+    const woken = kind === "op" && op.kind === "notify" ? this.#waiters.wokenBy(op) : NOBODY;
+    const result = this.#result(thread, choice, kind, op, before, woken.length);
     const after = this.#memory.peek(op);
-    const step: Step = { choice, kind, op, result, changed: !Object.is(before, after), after, woken };
+    const step: Step = { choice, kind, op, result, changed: !Object.is(before, after), after, woken, sleep };
     const race = this.#commit(step, before);
     if (race !== undefined && this.#options.races && !this.#options.isAllowed(race)) {
       this.ending = { kind: "race", race };
@@ -468,22 +498,19 @@ export class Execution implements Host {
     return step;
   }
 
-  #result(choice: Choice, kind: StepKind, op: Op, before: Value, woken: number): unknown {
+  #result(thread: Thread, choice: Choice, kind: StepKind, op: Op, before: Value, woken: number): unknown {
     if (kind === "timeout" || kind === "late") return "timed-out";
     if (kind === "wake") return "ok";
     if (kind === "kill" || kind === "enter") return undefined;
     if (op.kind === "notify") return woken;
-    if (op.kind === "wait") return before === op.value ? "timed-out" : "not-equal";
+    if (op.kind === "wait" || op.kind === "waitAsync") {
+      if (before !== op.value) return "not-equal";
+      return op.kind === "wait" || op.timeoutMs === 0 ? "timed-out" : thread.sleeps.length;
+    }
     const promised = promisedBy(choice.action);
     if (promised !== undefined) return promised;
     if (typeof choice.action === "number") return this.#order.staleValue(op.buffer, op.offset, choice.action);
     return this.#memory.perform(op);
-  }
-
-  /** Longest waiters on the word, in order of arrival. */
-  #sleepers(op: Op): number[] {
-    const here = this.#waiters.filter((index) => keyOf(this.threads[index]!.pending!) === keyOf(op));
-    return here.slice(0, Math.min(here.length, Number(op.value)));
   }
 
   /** All that a step changes but memory: the same live and redone. */
@@ -493,91 +520,70 @@ export class Execution implements Host {
     if (step.kind === "enter") {
       thread.pending = step.op;
       thread.waiting = "asleep";
-      this.#waiters.push(thread.index);
+      this.#waiters.enter(thread.index, -1, step.op);
     } else if (step.kind === "kill") {
-      this.#kills++;
+      this.#choices.kills++;
       thread.status = "dead";
-      this.#forget(thread);
-    } else {
-      if (step.kind === "timeout" || step.kind === "late") this.#timeouts++;
-      this.#forget(thread);
-      thread.log.push({ op: step.op, result: step.result });
-      for (const index of step.woken) {
-        this.#forget(this.threads[index]!);
-        this.threads[index]!.waiting = "notified";
-      }
-    }
-    this.#window(thread, step, before);
-    if (this.#options.stale) this.#settle(step);
+      thread.waiting = "no";
+      this.#waiters.leaveAll(thread.index);
+    } else this.#log(thread, step);
+    look(this.threads, thread, step, before);
+    this.#guesses?.onStep(step);
+    const starves = this.#patience?.onStep(step, before);
+    if (starves !== undefined) this.ending ??= { kind: "starvation", message: starves };
     return this.#order.onStep(step, before);
   }
 
-  /** Reads whose value must still be written, by a thread that does not know of the read. */
-  #owed: { readonly op: Op; readonly reader: number; readonly time: number; readonly value: Value }[] = [];
-  #guessed = false;
-
-  #settle(step: Step): void {
-    const { op, choice } = step;
-    const value = promisedBy(choice.action);
-    if (value !== undefined) {
-      this.#guessed = true;
-      this.#owed.push({ op, reader: choice.thread, time: this.#order.timeOf(choice.thread), value });
-    } else if (op.kind === "write") {
-      if (!this.#guessed) this.#options.promises.add(op, choice.thread, step.after);
-      this.#owed = this.#owed.filter(
-        (read) =>
-          !sameOp({ ...read.op, kind: op.kind, value: op.value }, op) ||
-          read.value !== step.after ||
-          read.reader === choice.thread ||
-          this.#order.knows(choice.thread, read.reader, read.time),
-      );
+  #log(thread: Thread, step: Step): void {
+    const { op, kind, sleep, result } = step;
+    thread.log.push({ op, result, sleep });
+    if (thread.site !== undefined) thread.site = follow(thread.site, result, sleep);
+    if (kind === "timeout" || kind === "late") this.#choices.timeouts++;
+    if (sleep >= 0) this.#wokeUp(thread, step);
+    else if (thread.waiting !== "no") {
+      thread.waiting = "no";
+      this.#waiters.leave(thread.index, -1);
+      if (result === "timed-out") thread.clockMs += op.timeoutMs;
+    } else if (op.kind === "waitAsync" && typeof result === "number") {
+      thread.sleeps.push({ op, dueMs: thread.clockMs + op.timeoutMs, asleep: true });
+      this.#waiters.enter(thread.index, result, op);
     }
-  }
-
-  #forget(thread: Thread): void {
-    thread.waiting = "no";
-    const at = this.#waiters.indexOf(thread.index);
-    if (at >= 0) this.#waiters.splice(at, 1);
-  }
-
-  #window(thread: Thread, step: Step, before: Value): void {
-    const silent = step.kind === "op" && isSilent(step.op, before);
-    if (!silent) {
-      if (thread.window.size > 0) thread.window.clear();
-    } else if (step.choice.action === "run") {
-      const key = keyOf(step.op);
-      const seen = thread.window.get(key);
-      const isNews = seen !== undefined && seen.value !== before;
-      if (isNews) thread.window.clear();
-      const count = seen === undefined || isNews ? 1 : seen.count + 1;
-      thread.window.set(key, { op: step.op, value: before, count });
-    }
-    if (silent) return;
-    for (const other of this.threads) {
-      if (other.parking === "no" || other === thread) continue;
-      for (const seen of other.window.values()) {
-        if (overlaps(seen.op, step.op)) {
-          other.parking = "no";
-          break;
-        }
+    for (const woken of step.woken) {
+      const other = this.threads[woken.thread]!;
+      this.#waiters.leave(woken.thread, woken.sleep);
+      if (woken.sleep < 0) other.waiting = "notified";
+      else {
+        other.sleeps[woken.sleep]!.asleep = false;
+        other.notified.push(woken.sleep);
       }
+    }
+  }
+
+  /** An idle thread goes on with the end of one of its sleeps. */
+  #wokeUp(thread: Thread, { kind, sleep }: Step): void {
+    thread.status = "ready";
+    if (kind === "wake") thread.notified.shift();
+    else {
+      const ended = thread.sleeps[sleep]!;
+      ended.asleep = false;
+      this.#waiters.leave(thread.index, sleep);
+      thread.clockMs = Math.max(thread.clockMs, ended.dueMs);
     }
   }
 
   idOf(buffer: ArrayBufferLike): number {
     const id = this.#memory.idOf(buffer);
-    if (id < 0 && !this.#private.has(buffer)) {
+    if (id < 0 && this.#private?.has(buffer) !== true) {
       this.refuse("a SharedArrayBuffer that setup() did not make in this execution (module-level state?)");
     }
     return id;
   }
 
-  readonly #private: WeakSet<ArrayBufferLike> = new WeakSet();
-
   /** A buffer made by a thread is seen by this thread alone: it cannot be passed through shared memory. */
   allocate(bytes: number, options?: { maxByteLength?: number }): SharedArrayBuffer {
     if (this.#phase === "setup") return this.#memory.allocate(bytes, options);
     const buffer = new Memory().allocate(bytes, options);
+    this.#private ??= new Set();
     this.#private.add(buffer);
     return buffer;
   }
@@ -594,57 +600,6 @@ export class Execution implements Host {
   }
 }
 
-function isProgress(choice: Choice): boolean {
-  return choice.action !== "kill";
-}
-
-/** Does the operation leave memory as it is, given the value there? */
-function isSilent(op: Op, value: Value): boolean {
-  switch (op.kind) {
-    case "read":
-    case "load":
-      return true;
-    case "compareExchange":
-      return value !== op.value || op.value === op.replacement;
-    case "exchange":
-      return value === op.value;
-    case "or":
-      return (BigInt(value) | BigInt(op.value)) === BigInt(value);
-    case "add":
-    case "sub":
-    case "xor":
-      return Number(op.value) === 0;
-    case "wait":
-      return value !== op.value;
-    default:
-      return false;
-  }
-}
-
-function keyOf(op: Op): number {
-  return op.buffer * 2 ** 32 + op.offset;
-}
-
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
-}
-
-function newThread(index: number): Thread {
-  return {
-    index,
-    log: [],
-    position: 0,
-    status: "ready",
-    pending: undefined,
-    waiting: "no",
-    parking: "no",
-    window: new Map(),
-    repeats: 0,
-    spinStart: 0,
-    spinLog: 0,
-    suspended: false,
-    ran: false,
-    result: undefined,
-    nowMs: 0,
-  };
 }

@@ -5,8 +5,10 @@ export { mergeReports } from "./merge.ts";
 export type {
   AllowedRace,
   CheckOptions,
+  Coverage,
   Failure,
   FailureKind,
+  Missed,
   Model,
   Progress,
   Report,

@@ -23,17 +23,17 @@ function runsOf(choices: readonly Choice[]): Choice[][] {
  * @param fails - runs a schedule; returns what was run if it fails in the same way
  * @returns a schedule that fails, with no more switches than `choices`
  */
-export function minimise(
+export async function minimise(
   choices: readonly Choice[],
-  fails: (candidate: readonly Choice[]) => readonly Choice[] | undefined,
-): readonly Choice[] {
+  fails: (candidate: readonly Choice[]) => Promise<readonly Choice[] | undefined>,
+): Promise<readonly Choice[]> {
   let best = choices;
   let tries = 0;
   for (let better = true; better && tries < TRIES; ) {
     better = false;
     for (const candidate of candidates(best)) {
       if (++tries > TRIES) break;
-      const ran = fails(candidate);
+      const ran = await fails(candidate);
       if (ran === undefined || !isSimpler(ran, best)) continue;
       best = ran;
       better = true;

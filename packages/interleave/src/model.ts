@@ -37,7 +37,7 @@ export interface CheckOptions {
   readonly seed?: number;
   /** Priority change points of `pct`, `>= 0`; default 3. */
   readonly depth?: number;
-  /** Skip orders that differ only in independent steps; default `true` unless there is a `bound`. */
+  /** Skip orders that differ only in independent steps; default `true` unless there is a `bound` or `fairness`. */
   readonly reduction?: boolean;
   /** Most executions; default 1,000,000, with `random` and `pct` 10,000. */
   readonly maxExecutions?: number;
@@ -62,6 +62,28 @@ export interface CheckOptions {
   readonly races?: boolean;
   /** Let racing plain reads return any value that the memory model allows; default `false`. */
   readonly stale?: boolean;
+  /**
+   * Find out which shared operations of the source were never reached; default `false`. Costs a look-up per
+   * step, and memory for each different past of a thread. Needs files, so not in a browser.
+   */
+  readonly coverage?: boolean;
+  /**
+   * Bounded fairness: how often in a row a thread that can go on may be passed over, `>= 1`; without it there is no
+   * bound. Loops that end under every fair scheduler then end, and what reaches `maxSteps` is a livelock of
+   * the code's own. Turns reduction off, and the report names the limit.
+   */
+  readonly fairness?: number;
+  /**
+   * A violation if others write more often than this, `>= 0`, to the words that a thread looks at or sleeps at, from
+   * when it asks until it gets on; default no limit. A lock taken and given back is two writes.
+   */
+  readonly starvation?: number;
+  /** If the exploration stops before its end, have the report tell how to `resume` it; default `false`. */
+  readonly resumable?: boolean;
+  /** The `frontier` of an exploration that was stopped, to go on there, with the same model and options. */
+  readonly resume?: string;
+  /** Stops the exploration, within about a second. */
+  readonly signal?: AbortSignal;
   /** Run exactly this schedule. */
   readonly replay?: string;
   /** Explore part `index` (from 1) of `count`. */
@@ -79,7 +101,14 @@ export interface Progress {
 }
 
 /** What was found. */
-export type FailureKind = "exception" | "after" | "deadlock" | "livelock" | "race" | "nondeterministic";
+export type FailureKind =
+  | "exception"
+  | "after"
+  | "deadlock"
+  | "livelock"
+  | "starvation"
+  | "race"
+  | "nondeterministic";
 
 /** One row of a failing schedule. */
 export interface Row {
@@ -105,6 +134,21 @@ export interface Failure {
   readonly stacks: readonly string[];
 }
 
+/** A shared operation of the source that no execution has reached. */
+export interface Missed {
+  /** Such as `counter.model.ts:7`. */
+  readonly at: string;
+  /** Such as `Atomics.load`, or `words[]`. */
+  readonly operation: string;
+}
+
+/** What of the source was run. */
+export interface Coverage {
+  /** Shared operations that were reached, two of a kind on one line counted as one. */
+  readonly reached: number;
+  readonly missed: readonly Missed[];
+}
+
 /** Result of `check`. */
 export interface Report {
   /** Nothing was found. */
@@ -124,4 +168,12 @@ export interface Report {
   readonly longest: number;
   readonly elapsedMs: number;
   readonly failure?: Failure;
+  /** Where a `resumable` exploration stopped. The reports of its parts add up to that of the whole. */
+  readonly frontier?: string;
+  /** With the option `coverage`. */
+  readonly coverage?: Coverage;
+  /** Races that were seen and are intended. */
+  readonly intended?: readonly AllowedRace[];
+  /** Annotations that nothing was seen of, or that cannot be read. */
+  readonly warnings?: readonly string[];
 }

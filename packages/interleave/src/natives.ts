@@ -67,3 +67,15 @@ export function elementOf(view: AnyView): ElementName {
   if (name === undefined) throw new TypeError("[object Object] is not a typed array");
   return name;
 }
+
+/** One element of each type. */
+const scratch: Record<ElementName, AnyView> = Object.fromEntries(
+  ELEMENTS.map((name) => [name, new VIEWS[name](1)]),
+) as Record<ElementName, AnyView>;
+
+/** The value that an element of the type has after `value` was stored in it. */
+export function coerce(type: ElementName, value: unknown): Value {
+  const cell = scratch[type];
+  cell[0] = value as Value;
+  return cell[0] as Value;
+}

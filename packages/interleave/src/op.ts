@@ -77,9 +77,15 @@ export interface Choice {
   readonly action: Action;
 }
 
-/** What a step was. `enter` is the first half of a wait that sleeps, `wake` its second half.
- * `late` is a timeout that fires because nobody else can run. */
+/** What a step was. `enter` is the first half of a wait that sleeps, `wake` its second half; a `waitAsync` that
+ * sleeps is an `op`, and a `wake` or `timeout` later. `late` is a timeout that fires because nobody else can run. */
 export type StepKind = "op" | "enter" | "wake" | "timeout" | "late" | "kill";
+
+/** A thread that a notify woke: from `Atomics.wait` if `sleep` is `-1`, else from that one of its `waitAsync`. */
+export interface Woken {
+  readonly thread: number;
+  readonly sleep: number;
+}
 
 /** An operation that was done. */
 export interface Step {
@@ -92,8 +98,10 @@ export interface Step {
   readonly changed: boolean;
   /** The element's value afterwards. */
   readonly after: Value;
-  /** Threads that a notify woke, in order. */
-  readonly woken: readonly number[];
+  /** Who was woken by a notify, in order. */
+  readonly woken: readonly Woken[];
+  /** Of the end of a `waitAsync`, and of a death in one: which sleep of the thread; else `-1`. */
+  readonly sleep: number;
 }
 
 /** Does the step write, as far as dependence goes? */
@@ -122,11 +130,70 @@ export function overlaps(a: Op, b: Op): boolean {
   return a.buffer === b.buffer && a.offset < b.offset + b.size && b.offset < a.offset + a.size;
 }
 
+/** Did `earlier`, a notify, end the sleep whose end is `later`? */
+export function wakes(earlier: Step, later: Step): boolean {
+  if (later.kind !== "wake") return false;
+  return earlier.woken.some(({ thread, sleep }) => thread === later.choice.thread && sleep === later.sleep);
+}
+
+/**
+ * An agent is told of its sleeps' ends in the order of the notifies, and may be told of a timeout before or
+ * after one.
+ */
+function meetsAgent(a: Step, b: Step): boolean {
+  return a.woken.some(
+    ({ thread, sleep }) =>
+      sleep >= 0 &&
+      (b.woken.some((other) => other.thread === thread && other.sleep >= 0) ||
+        (b.choice.thread === thread && isTimeout(b))),
+  );
+}
+
+function isTimeout(step: Step): boolean {
+  return step.kind === "timeout" || step.kind === "late";
+}
+
 /** Could it be noticed if the two steps, when adjacent, were swapped? */
 export function dependent(a: Step, b: Step): boolean {
+  if (a.woken.length > 0 && meetsAgent(a, b)) return true;
+  if (b.woken.length > 0 && meetsAgent(b, a)) return true;
+  // Each takes from what the execution may spend on timeouts.
+  if (a.kind === "timeout" && b.kind === "timeout") return true;
+  if ((a.kind === "kill" && a.sleep >= 0) || (b.kind === "kill" && b.sleep >= 0)) {
+    return usesWaitList(a.op) && usesWaitList(b.op);
+  }
   if (!overlaps(a.op, b.op) || a.kind === "wake" || b.kind === "wake") return false;
   if (a.kind === "kill" || b.kind === "kill") return usesWaitList(a.op) && usesWaitList(b.op);
   return writes(a) || writes(b) || (usesWaitList(a.op) && usesWaitList(b.op));
+}
+
+/** Does the operation leave memory as it is, given the value there? */
+export function isSilent(op: Op, value: Value): boolean {
+  switch (op.kind) {
+    case "read":
+    case "load":
+      return true;
+    case "compareExchange":
+      return value !== op.value || op.value === op.replacement;
+    case "exchange":
+      return value === op.value;
+    case "or":
+      return (BigInt(value) | BigInt(op.value)) === BigInt(value);
+    case "add":
+    case "sub":
+    case "xor":
+      return Number(op.value) === 0;
+    case "wait":
+    case "waitAsync":
+      return value !== op.value;
+    default:
+      return false;
+  }
+}
+
+/** The word that the operation touches, as a key. */
+export function keyOf(op: Op): number {
+  return op.buffer * 2 ** 32 + op.offset;
 }
 
 /** Is it an operation of `Atomics`, hence sequentially consistent? */

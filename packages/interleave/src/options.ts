@@ -15,6 +15,8 @@ const LOWEST: Readonly<Record<string, number>> = {
   freeReads: 0,
   timeouts: 0,
   kills: 0,
+  fairness: 1,
+  starvation: 0,
 };
 
 /** @throws InterleaveError `EINVAL` for an option out of range */
@@ -35,6 +37,12 @@ export function checkOptions(options: CheckOptions): void {
       "EINVAL",
       `check: shard must be 1..count of count, got ${shard.index}/${shard.count}`,
     );
+  }
+  if (options.fairness !== undefined && options.reduction === true) {
+    throw new InterleaveError("EINVAL", "check: bounded fairness makes reduction miss executions; give one");
+  }
+  if (options.resume !== undefined && options.replay !== undefined) {
+    throw new InterleaveError("EINVAL", "check: a replay is one execution; resume or replay");
   }
   if (options.bound !== undefined && options.reduction === true) {
     throw new InterleaveError(

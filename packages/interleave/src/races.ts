@@ -38,12 +38,17 @@ export class HappensBefore {
   readonly #cells: Map<number, Access[]> = new Map();
   /** Writes per place, oldest first; the first is the initial value. Only in stale mode. */
   readonly #history: Map<number, (Written | { readonly value: Value })[]> = new Map();
+  /** Clocks of the notifies by the sleep that each has ended. */
+  readonly #notified: Map<number, Clock> = new Map();
   readonly #stale: boolean;
 
   constructor(threads: number, stale: boolean) {
-    this.#clocks = Array.from({ length: threads }, (_, i) =>
-      Array.from({ length: threads }, (_, j) => (i === j ? 1 : 0)),
-    );
+    this.#clocks = [];
+    for (let i = 0; i < threads; i++) {
+      const clock = new Array<number>(threads).fill(0);
+      clock[i] = 1;
+      this.#clocks.push(clock);
+    }
     this.#stale = stale;
   }
 
@@ -52,11 +57,17 @@ export class HappensBefore {
     if (step.kind === "kill") return undefined;
     const thread = step.choice.thread;
     const clock = this.#clocks[thread]!;
-    for (const woken of step.woken) join(this.#clocks[woken]!, clock);
+    for (const { thread: other, sleep } of step.woken) this.#notified.set(sleepOf(other, sleep), [...clock]);
+    if (step.kind === "wake") this.#wakeUp(thread, step.sleep);
     const race =
       step.kind === "op" || step.kind === "enter" ? this.#record(step, thread, clock, before) : undefined;
     clock[thread]!++;
     return race;
+  }
+
+  #wakeUp(thread: number, sleep: number): void {
+    const notify = this.#notified.get(sleepOf(thread, sleep));
+    if (notify !== undefined) join(this.#clocks[thread]!, notify);
   }
 
   #record(step: Step, thread: number, clock: Clock, before: Value): Race | undefined {
@@ -163,6 +174,10 @@ function isSame(a: Step, b: Step, bWrites: boolean): boolean {
     isAtomic(a.op) === isAtomic(b.op) &&
     writes(a) === bWrites
   );
+}
+
+function sleepOf(thread: number, sleep: number): number {
+  return thread * 2 ** 32 + sleep + 1;
 }
 
 function keyOf(buffer: number, offset: number): number {

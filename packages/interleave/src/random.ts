@@ -5,8 +5,9 @@
  * Source of PCT: Burckhardt, Kothari, Musuvathi, Nagarakatte, "A Randomized Scheduler with Probabilistic
  * Guarantees of Finding Bugs", ASPLOS 2010: random priorities, lowered at `depth` random steps.
  */
-import type { Execution, Scheduler } from "./execution.ts";
+import type { Execution } from "./execution.ts";
 import type { Choice } from "./op.ts";
+import type { Scheduler } from "./scheduler.ts";
 
 /** Numbers in `[0, 1)` by seed (mulberry32). */
 export function randomBy(seed: number): () => number {

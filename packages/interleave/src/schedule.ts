@@ -4,8 +4,9 @@
  * returns the N-th value the word has had, `pX` one that returns X, which is written later.
  */
 import { InterleaveError } from "./errors.ts";
-import type { Execution, Scheduler } from "./execution.ts";
+import type { Execution } from "./execution.ts";
 import type { Action, Choice, Step } from "./op.ts";
+import type { Scheduler } from "./scheduler.ts";
 
 function suffix(action: Action): string {
   if (action === "run") return "";

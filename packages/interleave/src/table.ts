@@ -1,7 +1,7 @@
 /*
  * A report as text: what was run, and the failing schedule with time downwards and a column per thread.
  */
-import type { Failure, Report, Row } from "./model.ts";
+import type { Coverage, Failure, Report, Row } from "./model.ts";
 
 /** How text is emphasised; identity without colours. */
 export interface Paint {
@@ -96,10 +96,29 @@ export function summaryText(report: Report): string {
 export function reportText(report: Report, command?: string, paint: Paint = PLAIN): string {
   const { failure } = report;
   const summary = report.ok ? paint.green(summaryText(report)) : paint.red(summaryText(report));
-  if (failure === undefined) return `${summary}\n`;
+  const notes = notesOf(report).map((line) => `${paint.dim(line)}\n`);
+  if (failure === undefined) return `${summary}\n${notes.join("")}`;
   const again =
     command === undefined
       ? `replay: "${failure.schedule}"`
       : `replay: ${command} --replay "${failure.schedule}"`;
-  return `${summary}\n\n${failureText(failure, report.threads, paint)}\n\n${again}\n`;
+  return `${summary}\n\n${failureText(failure, report.threads, paint)}\n\n${again}\n${notes.join("")}`;
+}
+
+/** Most operations that are listed as never reached. */
+const LISTED = 20;
+
+/** What of the source was reached, which races are intended, and which annotations do not matter. */
+function notesOf({ coverage, intended = [], warnings = [] }: Report): string[] {
+  return [
+    ...(coverage === undefined ? [] : coverageLines(coverage)),
+    ...intended.map(({ at, reason }) => `intended race at ${at}: ${reason}`),
+    ...warnings.map((warning) => `warning: ${warning}`),
+  ];
+}
+
+function coverageLines({ reached, missed }: Coverage): string[] {
+  const lines = missed.slice(0, LISTED).map(({ at, operation }) => `never reached: ${at} ${operation}`);
+  if (missed.length > LISTED) lines.push(`never reached: ${missed.length - LISTED} more`);
+  return [`reached ${reached} of ${reached + missed.length} shared operations in the source`, ...lines];
 }

@@ -23,10 +23,25 @@ export function userStack(stack: string | undefined): string[] {
     .map((line) => line.trim().replace(/\?interleave=\d+/, ""));
 }
 
-/** File name and line of the innermost frame, such as `counter.model.ts:7`. */
-function placeOf(step: Step): string {
-  const first = userStack(step.op.stack)[0] ?? "";
-  return /([^/\\(\s]+:\d+):\d+\)?$/.exec(first)?.[1] ?? "";
+/** A line of a file. */
+export interface Place {
+  readonly path: string;
+  readonly line: number;
+}
+
+/** Where the innermost frame of the code under test stands. */
+export function placeOf(stack: string | undefined): Place | undefined {
+  const first = userStack(stack)[0] ?? "";
+  const [, file, line] = /(?:^at |\()(?:async )?([^()]+):(\d+):\d+\)?$/.exec(first) ?? [];
+  if (file === undefined) return undefined;
+  const path = file.startsWith("file:") ? decodeURIComponent(new URL(file).pathname) : file;
+  return { path, line: Number(line) };
+}
+
+/** Its file name and line, such as `counter.model.ts:7`. */
+function lineOf(step: Step): string {
+  const place = placeOf(step.op.stack);
+  return place === undefined ? "" : `${/[^/\\]*$/.exec(place.path)![0]}:${place.line}`;
 }
 
 /** One row per step. */
@@ -35,7 +50,7 @@ export function rowsOf(steps: readonly Step[]): Row[] {
     thread: step.choice.thread,
     operation: operationOf(step),
     outcome: outcomeOf(step),
-    at: placeOf(step),
+    at: lineOf(step),
   }));
 }
 
@@ -49,6 +64,7 @@ function operationOf(step: Step): string {
 function outcomeOf(step: Step): string {
   if (step.kind === "enter") return "sleeps";
   if (step.kind !== "op") return "";
+  if (step.op.kind === "waitAsync" && typeof step.result === "number") return "a promise";
   if (step.op.kind === "write" || step.op.kind === "store") return "";
   const { action } = step.choice;
   const stale =

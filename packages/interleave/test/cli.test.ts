@@ -1,4 +1,6 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -6,6 +8,8 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { main } from "../src/cli.ts";
 import type { Report } from "../src/index.ts";
 
+const CLI = new URL("../src/cli.ts", import.meta.url).href;
+const WRITER = fileURLToPath(new URL("../gallery/writer-starvation.model.ts", import.meta.url));
 const PETERSON = fileURLToPath(new URL("../gallery/peterson.model.ts", import.meta.url));
 
 let folder: string;
@@ -72,6 +76,77 @@ it("merges the reports of shards", async () => {
   expect(out).toMatch(/^holds in every interleaving/);
 });
 
+it("tells what was never reached, if asked", async () => {
+  const { code, out } = await run("run", PETERSON, "--model", "fixed", "--coverage");
+  expect(code).toBe(0);
+  expect(out).toMatch(/^reached \d+ of \d+ shared operations in the source$/m);
+  expect(out).toMatch(/^never reached: peterson\.model\.ts:\d+ /m);
+});
+
+it("finds starvation and livelocks with the limits that are given", async () => {
+  const starved = await run("run", WRITER, "--model", "broken", "--starvation", "2");
+  expect(starved.code).toBe(1);
+  expect(starved.out).toMatch(/^starvation: thread 0 is kept waiting/m);
+  expect(starved.out).toMatch(/--model broken --starvation 2 --replay/);
+  expect((await run("run", WRITER, "--model", "fixed", "--starvation", "2")).code).toBe(0);
+  const fair = await run("run", WRITER, "--model", "fixed", "--fairness", "3");
+  expect(fair.out).toMatch(/^nothing found within fairness 3: /);
+});
+
+it("saves where it was stopped and goes on there", async () => {
+  const file = join(folder, "frontier.json");
+  const model = join(folder, "adders.model.mjs");
+  writeFileSync(
+    model,
+    `export const setup = () => new Int32Array(new SharedArrayBuffer(4));
+     const add = (w) => { for (let i = 0; i < 4; i++) Atomics.add(w, 0, 1); };
+     export const threads = [add, add];`,
+  );
+  const runs = async (...more: string[]): Promise<Report & { readonly err: string }> => {
+    const { code, out, err } = await run("run", model, "--json", "--no-reduction", ...more);
+    expect(code).toBe(0);
+    return { ...(JSON.parse(out) as Report), err };
+  };
+  const whole = await runs();
+  const first = await runs("--executions", "20", "--save", file);
+  expect(first.err).toContain(`go on with --resume ${file}`);
+  expect(first).not.toHaveProperty("frontier");
+  const last = await runs("--resume", file, "--save", join(folder, "end.json"));
+  expect(last.err).toMatch(/nothing is left to be explored/);
+  expect(existsSync(join(folder, "end.json"))).toBe(false);
+  expect(last.exhausted).toBe(true);
+  expect([first.executions + last.executions, whole.executions]).toEqual([70, 70]);
+});
+
+it("is stopped by Ctrl-C, saved and gone on with", async () => {
+  const file = join(folder, "frontier.json");
+  const model = join(folder, "big.model.mjs");
+  writeFileSync(
+    model,
+    `let told = false;
+     export const setup = () => {
+       if (!told) console.error("running");
+       told = true;
+       return new Int32Array(new SharedArrayBuffer(4));
+     };
+     const add = (w) => { for (let i = 0; i < 8; i++) Atomics.add(w, 0, 1); };
+     export const threads = [add, add, add];`,
+  );
+  // A program of its own, because the signal is the process's.
+  const argv = JSON.stringify(["run", model, "--executions", "1000000000", "--save", file]);
+  const code = `const { main } = await import(${JSON.stringify(CLI)}); process.exitCode = await main(${argv});`;
+  const cli = spawn(process.execPath, ["--no-warnings", "--input-type=module", "-e", code]);
+  let out = "";
+  cli.stdout.on("data", (data: Buffer) => {
+    out += data.toString();
+  });
+  cli.stderr.once("data", () => cli.kill("SIGINT"));
+  const [exitCode] = (await once(cli, "close")) as [number | null];
+  expect(exitCode).toBe(0);
+  expect(out).toMatch(/^nothing found within an interruption: [1-9]/);
+  expect((await run("run", model, "--resume", file, "--executions", "10")).code).toBe(0);
+});
+
 it.each([
   [["run"], /missing required argument/],
   [["run", "nowhere.model.ts"], /no file nowhere/],
@@ -81,6 +156,9 @@ it.each([
   [["run", PETERSON, "--model", "fixed", "--shard", "3/2"], /must be i\/n/],
   [["run", PETERSON, "--model", "fixed", "--replay", "x"], /no step of a schedule/],
   [["run", PETERSON, "--model", "fixed", "--replay", "7"], /cannot do that/],
+  [["run", PETERSON, "--model", "fixed", "--resume", "nowhere.json"], /ENOENT/],
+  [["run", PETERSON, "--model", "fixed", "--resume", PETERSON], /not a saved exploration/],
+  [["run", PETERSON, "--model", "fixed", "--fairness", "0"], /integer >= 1/],
   [["merge", "nowhere.json"], /ENOENT/],
 ])("exits with 2 on misuse: %j", async (argv, message) => {
   const { code, err } = await run(...argv);

@@ -39,3 +39,49 @@ it.each(rows.filter(([, { js }]) => js.plain === "Never"))(
     expect(await outcomeOf(test, true, { stale: true, freeReads: 0 })).not.toBe("Sometimes");
   },
 );
+
+const words = (count: number) => (): Int32Array => new Int32Array(new SharedArrayBuffer(4 * count));
+
+it("shows no thread what is neither in memory nor written later, not even until it throws", async () => {
+  // What is published is ordered by the load that finds it: 7 is past, and nobody writes it again.
+  const report = await check(
+    {
+      setup: words(2),
+      threads: [
+        (w) => {
+          w[0] = 7;
+          w[0] = 1;
+          Atomics.store(w, 1, 1);
+        },
+        (w) => {
+          if (Atomics.load(w, 1) === 1 && Atomics.load(w, 0) !== 1)
+            throw new Error("it is told what is past");
+        },
+      ],
+    },
+    { stale: true },
+  );
+  expect(report.failure).toBeUndefined();
+  expect(report.exhausted).toBe(true);
+});
+
+it("believes an exception once what the thread was told is written", async () => {
+  const report = await check(
+    {
+      setup: words(2),
+      threads: [
+        (w) => {
+          const seen = w[0];
+          w[1] = 1;
+          if (seen === 1) throw new Error("it was told early");
+        },
+        (w) => {
+          w[1] = 0;
+          w[0] = 1;
+        },
+      ],
+    },
+    { stale: true },
+  );
+  expect(report.failure).toMatchObject({ kind: "exception", message: /told early/ });
+});

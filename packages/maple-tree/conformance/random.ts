@@ -3,7 +3,13 @@
  * format is described in test/data/README.md. Indices above 2^53-1 do not occur except as "max".
  */
 import { Arena } from "@faultline/arena";
-import { MAX_INDEX, type MapleCursor, MapleError, SharedMapleTree } from "@faultline/maple-tree";
+import {
+  KERNEL_GEOMETRY,
+  MAX_INDEX,
+  type MapleCursor,
+  MapleError,
+  SharedMapleTree,
+} from "@faultline/maple-tree";
 import {
   type Differences,
   differs,
@@ -52,7 +58,7 @@ class Run {
 
   constructor(gaps: boolean, rcu: boolean, validateEvery: number, differences: Differences) {
     const arena = Arena.create({ bytes: 1 << 20, bytesMax: 1 << 28 });
-    this.#tree = SharedMapleTree.create(arena, { gaps, rcu });
+    this.#tree = SharedMapleTree.create(arena, { geometry: KERNEL_GEOMETRY, gaps, rcu });
     this.#validateEvery = validateEvery;
     this.#differences = differences;
   }

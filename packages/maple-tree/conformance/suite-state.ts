@@ -1,6 +1,12 @@
 /* Trees and cursors of a case, by the numbers the trace gives them. */
 import { Arena } from "@faultline/arena";
-import { type MapleCursor, MapleError, type Reservation, SharedMapleTree } from "@faultline/maple-tree";
+import {
+  KERNEL_GEOMETRY,
+  type MapleCursor,
+  MapleError,
+  type Reservation,
+  SharedMapleTree,
+} from "@faultline/maple-tree";
 import { Entries } from "./suite-values.ts";
 import type { ReplayOptions } from "./trace.ts";
 
@@ -8,7 +14,7 @@ import type { ReplayOptions } from "./trace.ts";
 const FLAG_GAPS = 1;
 const FLAG_RCU = 2;
 
-const ERRNO = { ENOMEM: -12, EBUSY: -16, EEXIST: -17, EINVAL: -22 } as const;
+const ERRNO = { EPERM: -1, ENOMEM: -12, EBUSY: -16, EEXIST: -17, EINVAL: -22 } as const;
 
 /** A cursor of the trace: what it belongs to, and nodes it has reserved. */
 export interface SuiteCursor {
@@ -42,7 +48,12 @@ export class SuiteState {
   makeTree(t: number, flags: number): SharedMapleTree {
     this.#flags.set(t, flags);
     const rcu = this.#options.rcu ?? (flags & FLAG_RCU) !== 0;
-    const tree = SharedMapleTree.create(this.#arena, { gaps: (flags & FLAG_GAPS) !== 0, rcu, lock: "none" });
+    const tree = SharedMapleTree.create(this.#arena, {
+      geometry: KERNEL_GEOMETRY,
+      gaps: (flags & FLAG_GAPS) !== 0,
+      rcu,
+      lock: "none",
+    });
     return this.putTree(t, tree);
   }
 

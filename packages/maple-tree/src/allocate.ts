@@ -7,6 +7,7 @@ import type { TreeCore } from "./core.ts";
 import { checkIndex, MapleError } from "./errors.ts";
 import { searchGap } from "./gap.ts";
 import { MAX_INDEX } from "./geometry.ts";
+import { readRange } from "./ranges.ts";
 
 /** A request for free indices. */
 export interface GapRequest {
@@ -16,6 +17,10 @@ export interface GapRequest {
   readonly min?: number;
   /** Highest last index; default {@link MAX_INDEX}. */
   readonly max?: number;
+  /** The first index is `alignOffset` above a multiple of this, integer `>= 1`; default 1. */
+  readonly align?: number;
+  /** Default 0; below `align`. */
+  readonly alignOffset?: number;
 }
 
 /** What a cyclic allocation gave. */
@@ -51,13 +56,54 @@ export function cyclicRefusal(code: "EBUSY" | "EINVAL", min: number, max: number
   return new MapleError(code, `allocateCyclic: ${why}`);
 }
 
-/** Finds `size` free indices, the lowest or with `fromTop` the highest. Lock held. @throws MapleError `EBUSY`, `EINVAL` */
+/**
+ * Finds `size` free indices, the lowest or with `fromTop` the highest. Lock held. Cost: O(height), and with an
+ * alignment that for each gap which is large enough but not where it is aligned.
+ *
+ * The kernel asks for `size + align - 1` indices and so misses gaps that fit exactly (vm_unmapped_area()).
+ *
+ * @throws MapleError `EBUSY`, `EINVAL`
+ */
 export function findFree(core: TreeCore, call: string, request: GapRequest, fromTop: boolean): number {
-  const { size, min = 0, max = MAX_INDEX } = request;
+  const { size, min = 0, max = MAX_INDEX, align = 1, alignOffset = 0 } = request;
   checkGapRequest(call, core.gaps, min, max, size);
-  const found = searchGap(core, min, max, size, fromTop);
-  if (found < 0) throw new MapleError("EBUSY", `${call}: no ${size} free indices in ${min}..${max}`);
-  return found;
+  checkAlignment(call, align, alignOffset);
+  const found =
+    align === 1
+      ? searchGap(core, min, max, size, fromTop)
+      : searchAligned(core, { size, min, max, align, alignOffset }, fromTop);
+  if (found >= 0) return found;
+  const aligned = align === 1 ? "" : ` aligned to ${align}${alignOffset === 0 ? "" : ` + ${alignOffset}`}`;
+  throw new MapleError("EBUSY", `${call}: no ${size} free indices${aligned} in ${min}..${max}`);
+}
+
+function searchAligned(core: TreeCore, request: Required<GapRequest>, fromTop: boolean): number {
+  const { size, align, alignOffset } = request;
+  let { min, max } = request;
+  while (max - min >= size - 1) {
+    const found = searchGap(core, min, max, size, fromTop);
+    if (found < 0) return found;
+    const off = (((found - alignOffset) % align) + align) % align;
+    if (off === 0) return found;
+    const gap = readRange(core, found);
+    if (fromTop) {
+      if (found - off >= Math.max(gap.first, min)) return found - off;
+      max = gap.first - 1;
+    } else {
+      if (found + align - off <= Math.min(gap.last, max) - (size - 1)) return found + align - off;
+      min = gap.last + 1;
+    }
+  }
+  return -1;
+}
+
+function checkAlignment(call: string, align: number, alignOffset: number): void {
+  checkIndex(`${call}: align`, align);
+  checkIndex(`${call}: alignOffset`, alignOffset);
+  if (align < 1) throw new MapleError("EINVAL", `${call}: align must be at least 1, got ${align}`);
+  if (alignOffset >= align) {
+    throw new MapleError("EINVAL", `${call}: alignOffset ${alignOffset} is not below align ${align}`);
+  }
 }
 
 /** @throws MapleError `EINVAL` naming what is wrong with the request for a gap */

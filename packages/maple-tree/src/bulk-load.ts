@@ -10,17 +10,14 @@
 import type { TreeCore } from "./core.ts";
 import { checkRange, MapleError } from "./errors.ts";
 import { MAX_INDEX } from "./geometry.ts";
-import { gapBelow } from "./items.ts";
+import { gapBelow, Items } from "./items.ts";
 import * as L from "./layout.ts";
 import type { IndexRange } from "./ranges.ts";
 import type { WriteState } from "./write-state.ts";
 
-/** Slots of one level, in order: contents, last index, and gap below. */
-interface Level {
-  readonly slot: number[];
-  readonly pivot: number[];
-  readonly gap: number[];
-}
+// V8 folds constants of the module itself, but loads imported ones each time; see layout.ts.
+const { NODE_MASK, PARENT } = L;
+const LEAF: typeof L.NodeType.Leaf = L.NodeType.Leaf;
 
 /** Stores `ranges` into the empty tree. `entryOf` gives the entry of each. @throws MapleError `EINVAL`, `ENOMEM` */
 export function loadSorted<R extends IndexRange>(
@@ -30,31 +27,27 @@ export function loadSorted<R extends IndexRange>(
 ): void {
   const { core } = w;
   let level = leafSlots(ranges, entryOf);
-  if (level.slot.length === 0) return;
-  let ends = cut(core, level, L.NodeType.Leaf);
+  if (level.count === 0) return;
+  let ends = cut(core, level, LEAF);
   core.reserve(nodesAbove(core, ends.length));
   core.writeBegin();
-  level = buildLevel(w, level, ends, L.NodeType.Leaf);
+  level = buildLevel(core, level, ends, LEAF);
   let height = 1;
-  for (; level.slot.length > 1; height++) {
+  for (; level.count > 1; height++) {
     ends = cut(core, level, core.internalType);
-    level = buildLevel(w, level, ends, core.internalType);
+    level = buildLevel(core, level, ends, core.internalType);
   }
   const root = level.slot[0]!;
-  core.i32[(root & L.NODE_MASK) + L.PARENT] = -core.header;
+  core.i32[(root & NODE_MASK) + PARENT] = -core.header;
   core.setHeight(height);
   core.publish(0, 0, root);
   core.writeEnd();
 }
 
 /** The slots of all leaves, with the empty ranges between. */
-function leafSlots<R extends IndexRange>(ranges: Iterable<R>, entryOf: (range: R) => number): Level {
-  const level: Level = { slot: [], pivot: [], gap: [] };
-  const push = (slot: number, pivot: number): void => {
-    level.slot.push(slot);
-    level.pivot.push(pivot);
-    level.gap.push(0);
-  };
+function leafSlots<R extends IndexRange>(ranges: Iterable<R>, entryOf: (range: R) => number): Items {
+  // Three slots are room for one more range: the gap before, the range, and the gap behind the last one.
+  const level = new Items(Array.isArray(ranges) ? 2 * ranges.length + 3 : 1024);
   let free = 0;
   for (const range of ranges) {
     const { first, last } = range;
@@ -64,28 +57,29 @@ function leafSlots<R extends IndexRange>(ranges: Iterable<R>, entryOf: (range: R
     }
     const entry = entryOf(range);
     if (entry === 0) continue;
-    if (first > free) push(0, first - 1);
-    push(entry, last);
+    if (level.count + 3 > level.slot.length) level.grow();
+    if (first > free) level.push(0, first - 1, 0);
+    level.push(entry, last, 0);
     free = last + 1;
   }
-  if (free > 0 && free <= MAX_INDEX) push(0, MAX_INDEX);
+  if (free > 0 && free <= MAX_INDEX) level.push(0, MAX_INDEX, 0);
   return level;
 }
 
 /** Last slot of each node: one slot is left free, no leaf but the last ends empty, and no node is too small. */
-function cut(core: TreeCore, { slot }: Level, type: L.NodeType): number[] {
+function cut(core: TreeCore, { slot, count }: Items, type: L.NodeType): number[] {
   const room = core.slotsOf(type) - 1;
   const fewest = core.minSlotsOf(type) + 2;
   const ends: number[] = [];
   let from = 0;
-  while (slot.length - from > room) {
-    const left = slot.length - from;
+  while (count - from > room) {
+    const left = count - from;
     let take = left - room < fewest ? left >> 1 : room;
-    if (type === L.NodeType.Leaf && slot[from + take - 1] === 0) take--;
+    if (type === LEAF && slot[from + take - 1] === 0) take--;
     from += take;
     ends.push(from - 1);
   }
-  ends.push(slot.length - 1);
+  ends.push(count - 1);
   return ends;
 }
 
@@ -99,18 +93,13 @@ function nodesAbove(core: TreeCore, leaves: number): number {
 }
 
 /** Builds the nodes of a level; their list is the level above. */
-function buildLevel(w: WriteState, level: Level, ends: readonly number[], type: L.NodeType): Level {
-  const { core, items } = w;
-  const above: Level = { slot: [], pivot: [], gap: [] };
+function buildLevel(core: TreeCore, level: Items, ends: readonly number[], type: L.NodeType): Items {
+  const above = new Items(ends.length);
   let from = 0;
   let min = 0;
   for (const end of ends) {
-    items.count = 0;
-    for (let i = from; i <= end; i++) items.push(level.slot[i]!, level.pivot[i]!, level.gap[i]!);
-    const node = items.build(core, type, 0, items.count - 1);
-    above.slot.push(node);
-    above.pivot.push(level.pivot[end]!);
-    above.gap.push(gapBelow(core, node, min));
+    const node = level.build(core, type, from, end);
+    above.push(node, level.pivot[end]!, gapBelow(core, node, min));
     min = level.pivot[end]! + 1;
     from = end + 1;
   }

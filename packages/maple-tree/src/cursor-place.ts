@@ -4,8 +4,34 @@
  */
 import type { TreeCore } from "./core.ts";
 import { checkRange } from "./errors.ts";
+import { MAX_INDEX } from "./geometry.ts";
 import * as L from "./layout.ts";
 import { newPlace, type Place, stepTo, walkTo } from "./walk.ts";
+import { type Descent, LIST_ENTRY as ENTRY, LIST_FIRST as FIRST, LIST_LAST as LAST } from "./wasm/descent.ts";
+
+// V8 folds constants of the module itself, but loads imported ones each time; see layout.ts.
+const { META, NODE_MASK, PARENT, PIVOTS_F64, SLOTS, TAG_MASK, VERSION } = L;
+const MAX: number = MAX_INDEX;
+const [LIST_FIRST, LIST_LAST, LIST_ENTRY] = [FIRST, LAST, ENTRY] as const;
+
+/**
+ * Moves a place from the last slot of its leaf to just before the first slot of the next one, if both have the same
+ * parent. Nobody writes meanwhile.
+ */
+function nextLeaf(core: TreeCore, place: Place): boolean {
+  const i32 = core.arena.i32;
+  const parent = i32[place.leaf + PARENT]!;
+  if (parent < 0) return false;
+  const node = parent & NODE_MASK;
+  const slot = (parent & TAG_MASK) + 1;
+  if (slot > (i32[node + META]! & 0xff)) return false;
+  place.leaf = i32[node + SLOTS + slot]! & NODE_MASK;
+  place.end = i32[place.leaf + META]! & 0xff;
+  place.slot = -1;
+  place.leafMin = place.leafMax + 1;
+  place.leafMax = core.arena.f64[(node >> 1) + PIVOTS_F64 + slot]!;
+  return true;
+}
 
 /** A slot of a node, and the range of that node. */
 export interface Position {
@@ -26,12 +52,22 @@ export type CursorStatus =
   | "error";
 /** Place of a cursor, and single steps from range to range. Package-internal: the base of `MapleCursor`. */
 export class CursorPlace {
-  /** First index of the request, or of the result. */
-  index: number;
-  /** Last index of the request, or of the result; inclusive. */
-  last: number;
-  /** Where the cursor stands. */
-  status: CursorStatus = "start";
+  #index = 0;
+  #last = 0;
+  #status: CursorStatus = "start";
+  /**
+   * The tree's version if {@link quickNext} may go on from here, -1 if not: then the cursor is active, on all of the
+   * range that `place` tells of a tree which nobody else can write to. Every change of the request clears it.
+   */
+  #quick = -1;
+  /**
+   * In a tree that others write to: is the cursor on a range that {@link quickNext} may go on from, along a list of
+   * the ranges behind it? The list is of one moment, of which `version` is the version; it is used as long as that has
+   * not changed, and `#listAt` is the next of its `#listCount` ranges. Without WebAssembly there is none.
+   */
+  #listed = false;
+  #listAt = 0;
+  #listCount = 0;
   /** Errno of status `error`, 0 otherwise. */
   error = 0;
   protected readonly core: TreeCore;
@@ -44,6 +80,36 @@ export class CursorPlace {
   protected within = false;
   /** Where `reserve()` stopped: the lowest node that holds all of a range which leaves its leaf. */
   protected span: Position | undefined = undefined;
+
+  /** First index of the request, or of the result. */
+  get index(): number {
+    return this.#index;
+  }
+
+  set index(index: number) {
+    this.#unquick();
+    this.#index = index;
+  }
+
+  /** Last index of the request, or of the result; inclusive. */
+  get last(): number {
+    return this.#last;
+  }
+
+  set last(last: number) {
+    this.#unquick();
+    this.#last = last;
+  }
+
+  /** Where the cursor stands. */
+  get status(): CursorStatus {
+    return this.#status;
+  }
+
+  set status(status: CursorStatus) {
+    this.#unquick();
+    this.#status = status;
+  }
 
   constructor(core: TreeCore, index: number, last: number) {
     checkRange("cursor", index, last);
@@ -77,6 +143,8 @@ export class CursorPlace {
   /** Narrows the request to a part of the range the cursor stands on, and stays there. Source: __mas_set_range(). */
   setWithin(first: number, last: number): void {
     checkRange("setWithin", first, last);
+    // Steps will leave from the whole range, which a list does not tell `place`.
+    if (this.#listed) this.walk();
     this.index = first;
     this.last = last;
     this.within = true;
@@ -114,7 +182,8 @@ export class CursorPlace {
   protected walkFrom(at: number = this.index): number {
     const core = this.core;
     const place = this.place;
-    this.version = Atomics.load(core.i32, core.header + L.VERSION);
+    this.#unquick();
+    this.version = core.version;
     walkTo(core, at, place);
     this.placed = place.leaf !== 0 && (this.version & 1) === 0;
     this.within = false;
@@ -131,7 +200,8 @@ export class CursorPlace {
   protected step(direction: 1 | -1): number {
     const core = this.core;
     const place = this.place;
-    const fresh = this.placed && this.version === Atomics.load(core.i32, core.header + L.VERSION);
+    this.#unquick();
+    const fresh = this.placed && this.version === core.version;
     const narrowed = fresh && this.within && place.first <= this.index && place.last >= this.last;
     if (narrowed) {
       this.index = place.first;
@@ -146,6 +216,111 @@ export class CursorPlace {
     this.index = direction === 1 ? Math.max(place.first, at) : place.first;
     this.last = direction === 1 ? place.last : Math.min(place.last, at);
     return place.entry;
+  }
+
+  /** Lets the next {@link quickNext} go on from here if it can. */
+  protected arm(): void {
+    const { core, place } = this;
+    if (
+      core.concurrent &&
+      this.#status === "active" &&
+      core.descent !== undefined &&
+      core.descent.list !== 0
+    ) {
+      this.#listed = true;
+      this.#listAt = this.#listCount = 0;
+    }
+    const stands = this.placed && !this.within && this.#status === "active" && !core.concurrent;
+    if (stands && place.first === this.#index && place.last === this.#last) this.#quick = this.version;
+  }
+
+  /**
+   * The next stored range where that is simple: see `#quick`; and it must begin by `max`. Loops over a tree spend
+   * their time here, so it loads no more than it must.
+   *
+   * @returns its entry; 0 if it is not simple, with nothing changed but the leaf that `place` names
+   */
+  protected quickNext(max: number): number {
+    const { core, place } = this;
+    const i32 = core.arena.i32;
+    if (this.#quick !== i32[core.header + VERSION]!) return this.#listed ? this.#nextOfList(max) : 0;
+    const f64 = core.arena.f64;
+    let slot = place.slot + 1;
+    if (slot > place.end) {
+      if (!this.#nextLeaf()) return 0;
+      slot = 0;
+    }
+    const { leaf } = place;
+    let pivot = (leaf >> 1) + PIVOTS_F64 + slot;
+    let first = this.#last + 1;
+    let entry = i32[leaf + SLOTS + slot]!;
+    if (entry === 0) {
+      // No empty range follows an empty one, and only the last leaf ends with one.
+      if (slot === place.end) return 0;
+      first = f64[pivot]! + 1;
+      slot++;
+      pivot++;
+      entry = i32[leaf + SLOTS + slot]!;
+    }
+    if (first > max) return 0;
+    place.slot = slot;
+    this.#index = first;
+    this.#last = f64[pivot]!;
+    return entry;
+  }
+
+  /** {@link quickNext} among writers: see `#listed`. */
+  #nextOfList(max: number): number {
+    const { core } = this;
+    const descent = core.descent!;
+    const current = descent.listOwner === this && this.version === descent.load(core.versionAddress);
+    if ((!current || this.#listAt === this.#listCount) && !this.#fillList(descent)) return 0;
+    const at = this.#listAt;
+    const list = descent.list >> 1;
+    const { f64 } = core.arena;
+    // The first range may begin before the one left if a write has moved the border: no index is visited twice.
+    const first = Math.max(f64[list + LIST_FIRST + at]!, this.#last + 1);
+    if (first > max) return 0;
+    this.#index = first;
+    this.#last = f64[list + LIST_LAST + at]!;
+    this.#listAt = at + 1;
+    return core.arena.i32[descent.list + LIST_ENTRY + at]!;
+  }
+
+  /** Lists the ranges from behind this one to the end of a leaf. @returns whether there are any, in a tree at rest */
+  #fillList(descent: Descent): boolean {
+    const { core } = this;
+    this.version = descent.load(core.versionAddress);
+    this.#listAt = 0;
+    this.#listCount = 0;
+    if (this.#last === MAX || (this.version & 1) !== 0) return false;
+    descent.listOwner = this;
+    core.readBegin();
+    const count = descent.leafFrom(core.rootAddress, this.#last + 1, descent.list * 4);
+    core.readEnd();
+    this.#listCount = Math.max(count, 0);
+    return count > 0;
+  }
+
+  /** Takes `place` from the last slot of its leaf to before the first slot of the next one, if it knows that. */
+  #nextLeaf(): boolean {
+    this.#unquick();
+    if (!nextLeaf(this.core, this.place)) return false;
+    this.#quick = this.version;
+    return true;
+  }
+
+  /** Ends quick steps, which leave the range of `place` as it was. */
+  #unquick(): void {
+    if (this.#listed) {
+      // The list has gone on without `place`.
+      this.#listed = false;
+      this.placed = false;
+    }
+    if (this.#quick < 0) return;
+    this.#quick = -1;
+    this.place.first = this.#index;
+    this.place.last = this.#last;
   }
 
   /** mas_next_slot(): from [index,last] to the next entry, or range if `empty`, not going beyond `max`. */

@@ -8,12 +8,15 @@ import { CursorPlace } from "./cursor-place.ts";
 import { checkIndex } from "./errors.ts";
 import { MAX_INDEX } from "./geometry.ts";
 
+// A constant of this module, which V8 folds; see layout.ts.
+const MAX: number = MAX_INDEX;
+
 /** Steps forwards and backwards. Package-internal: the base of `MapleCursor`. */
 export class CursorSteps extends CursorPlace {
   /** The entry behind this one, as long as `last` is below `max`; 0 and status overflow if there is none. */
-  next(max: number = MAX_INDEX): number {
-    checkIndex("next: max", max);
-    return this.reading(() => this.#next(max, false));
+  next(max: number = MAX): number {
+    if (max !== MAX) checkIndex("next: max", max);
+    return this.quickNext(max) || this.#slowNext(max);
   }
 
   /** As {@link next}, but stops on empty ranges too. */
@@ -35,9 +38,20 @@ export class CursorSteps extends CursorPlace {
   }
 
   /** First call: the entry at or behind `index`. Later calls: the one behind the last result. Up to `max`. */
-  find(max: number = MAX_INDEX): number {
-    checkIndex("find: max", max);
-    return this.reading(() => {
+  find(max: number = MAX): number {
+    if (max !== MAX) checkIndex("find: max", max);
+    return this.quickNext(max) || this.#slowFind(max);
+  }
+
+  // Closures stay out of the two methods above: with one in them, each call would make a context for it.
+  #slowNext(max: number): number {
+    const entry = this.reading(() => this.#next(max, false));
+    this.arm();
+    return entry;
+  }
+
+  #slowFind(max: number): number {
+    const found = this.reading(() => {
       const early = this.#findSetup(max);
       if (early !== undefined) return early;
       const entry = this.forward(max, false);
@@ -45,6 +59,8 @@ export class CursorSteps extends CursorPlace {
       this.status = "active";
       return entry;
     });
+    this.arm();
+    return found;
   }
 
   /** As {@link find}, but stops on empty ranges too. */

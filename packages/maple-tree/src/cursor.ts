@@ -36,6 +36,9 @@ import type { WriteState } from "./write-state.ts";
 /** Error numbers a cursor reports, negative as in the kernel. */
 export const Errno = { ENOMEM: -12, EBUSY: -16, EINVAL: -22 } as const;
 
+/** Of a cursor that has taken none; nobody adds to it. */
+const NO_NODES: number[] = [];
+
 /**
  * The advanced interface: steps over entries and over empty ranges, and writes at the place it stands.
  *
@@ -45,7 +48,7 @@ export const Errno = { ENOMEM: -12, EBUSY: -16, EINVAL: -22 } as const;
 export class MapleCursor extends CursorSteps {
   readonly #writer: WriteState;
   /** Nodes that {@link nomem} has taken for the store to be tried again. */
-  #nodes: number[] = [];
+  #nodes: number[] = NO_NODES;
   /** Nodes that the store which failed had asked for. */
   #wanted = 0;
   #bulk = false;

@@ -8,27 +8,37 @@ import type { TreeCore } from "./core.ts";
 import * as L from "./layout.ts";
 import { endOf } from "./path.ts";
 
+// V8 folds constants of the module itself, but loads imported ones each time; see layout.ts.
+const { NODE_MASK, PARENT, SLOTS, TAG_MASK } = L;
+const LEAF: typeof L.NodeType.Leaf = L.NodeType.Leaf;
+
 /**
  * Kills the subtree below `handle`, which has just been unpublished, except for what the new tree has adopted:
  * a child whose parent word does not name its old parent any more lives on.
  */
 export function killTree(core: TreeCore, handle: number): void {
+  if ((handle & TAG_MASK) === LEAF) return killNode(core, handle & NODE_MASK);
   const victims: number[] = [];
   collect(core, handle, victims);
   for (const node of victims) core.markDead(node);
   for (const node of victims) core.retire(node);
 }
 
+function killNode(core: TreeCore, node: number): void {
+  core.markDead(node);
+  core.retire(node);
+}
+
 function collect(core: TreeCore, handle: number, victims: number[]): void {
   const i32 = core.i32;
-  const node = handle & L.NODE_MASK;
+  const node = handle & NODE_MASK;
   victims.push(node);
-  if ((handle & L.TAG_MASK) === L.NodeType.Leaf) return;
+  if ((handle & TAG_MASK) === LEAF) return;
   const end = endOf(i32, node);
   for (let slot = 0; slot <= end; slot++) {
-    const child = i32[node + L.SLOTS + slot]!;
-    const parent = i32[(child & L.NODE_MASK) + L.PARENT]!;
-    if (parent > 0 && (parent & L.NODE_MASK) === node) collect(core, child, victims);
+    const child = i32[node + SLOTS + slot]!;
+    const parent = i32[(child & NODE_MASK) + PARENT]!;
+    if (parent > 0 && (parent & NODE_MASK) === node) collect(core, child, victims);
   }
 }
 
@@ -37,18 +47,18 @@ function collect(core: TreeCore, handle: number, victims: number[]): void {
  * that are new themselves do so since they were built.
  */
 export function adopt(core: TreeCore, handle: number): void {
-  if ((handle & L.TAG_MASK) === L.NodeType.Leaf) return;
+  if ((handle & TAG_MASK) === LEAF || core.inPlace) return;
   const i32 = core.i32;
-  const node = handle & L.NODE_MASK;
+  const node = handle & NODE_MASK;
   const end = endOf(i32, node);
   for (let slot = 0; slot <= end; slot++) {
-    const child = i32[node + L.SLOTS + slot]!;
-    const word = (child & L.NODE_MASK) + L.PARENT;
+    const child = i32[node + SLOTS + slot]!;
+    const word = (child & NODE_MASK) + PARENT;
     if (i32[word] === (node | slot)) {
       adopt(core, child);
     } else {
-      Atomics.store(i32, word, node | slot);
-      if (core.observed) core.step({ what: "adopt", node: child & L.NODE_MASK, parent: node, slot });
+      core.put(word, node | slot);
+      if (core.observed) core.step({ what: "adopt", node: child & NODE_MASK, parent: node, slot });
     }
   }
 }

@@ -2,8 +2,7 @@
  * A tree as a graph in the DOT language of Graphviz: a record for each node, an edge for each child. Dead nodes
  * are dashed.
  */
-import { MAX_INDEX } from "./geometry.ts";
-import type { NodeStructure, SlotStructure, TreeStructure } from "./structure.ts";
+import { type NodeStructure, rangeLabel, type SlotStructure, type TreeStructure } from "./structure.ts";
 
 /** Writes the graph. `entry` gives the label of an entry, `name` that of a node. */
 export function dotOf(
@@ -25,7 +24,7 @@ function drawNode(
   name: (node: number) => string,
   lines: string[],
 ): void {
-  const title = `${node.type} ${name(node.node)} ${rangeText(node)}`;
+  const title = `${node.type} ${name(node.node)} ${rangeLabel(node)}`;
   const slots = node.slots.map((slot, n) => `<s${n}> ${escaped(slotText(slot, entry))}`);
   const style = node.dead ? ", style=dashed" : "";
   lines.push(`  n${node.node} [label="{${escaped(title)}|{${slots.join("|")}}}"${style}];`);
@@ -37,14 +36,9 @@ function drawNode(
 }
 
 function slotText(slot: SlotStructure, entry: (entry: number) => string): string {
-  const range = rangeText(slot);
+  const range = rangeLabel(slot);
   if (slot.child !== undefined) return slot.gap === undefined ? range : `${range} gap ${slot.gap}`;
   return slot.entry === 0 ? `${range} -` : `${range} ${entry(slot.entry ?? 0)}`;
-}
-
-function rangeText({ first, last }: { first: number; last: number }): string {
-  const text = (index: number): string => (index === MAX_INDEX ? "max" : String(index));
-  return first === last ? text(first) : `${text(first)}-${text(last)}`;
 }
 
 /** Characters that mean something inside a record's label, or end it. */

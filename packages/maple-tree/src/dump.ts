@@ -4,6 +4,7 @@
  */
 import type { TreeCore } from "./core.ts";
 import { dotOf } from "./dump-dot.ts";
+import { svgOf } from "./dump-svg.ts";
 import { nodeGap } from "./gap.ts";
 import { MAX_INDEX } from "./geometry.ts";
 import * as L from "./layout.ts";
@@ -13,16 +14,18 @@ import { structureOf } from "./structure.ts";
 /** How {@link dump} prints. */
 export interface DumpOptions {
   /**
-   * `text`: a line for each node and range; `json`: the {@link TreeStructure}; `dot`: a graph for Graphviz. Default
-   * `text`. JSON has nodes by their word, and indices and entries as numbers, whatever the other options say.
+   * `text`: a line for each node and range; `json`: the {@link TreeStructure}; `dot`: a graph for Graphviz; `svg`: a
+   * picture. Default `text`. JSON has nodes by their word, and indices and entries as numbers, whatever the other options say.
    */
-  readonly format?: "text" | "json" | "dot";
+  readonly format?: "text" | "json" | "dot" | "svg";
   /** Print each node's word in the arena; default true. Without, the text depends on the contents only. */
   readonly addresses?: boolean;
   /** Indices in base 10 or 16; default 10. */
   readonly radix?: 10 | 16;
   /** How an entry is printed; default `value N`. */
   readonly entry?: (entry: number) => string;
+  /** Nodes to stand out in a picture, those that a write has built for example; default none. */
+  readonly marked?: ReadonlySet<number>;
   /** What a node is called, instead of its address; `undefined` for one without a name. */
   readonly name?: (node: number) => string | undefined;
 }
@@ -42,8 +45,16 @@ export function dump(core: TreeCore, options: DumpOptions = {}): string {
     const name = (node: number): string => nodeText(node, options).trim();
     return dotOf(structureOf(core), (entry) => entryText(entry, options), name);
   }
-  if (format !== "text")
-    throw new RangeError(`dump: format must be text, json or dot, got ${String(format)}`);
+  if (format === "svg") {
+    return svgOf(structureOf(core), {
+      entry: (entry) => entryText(entry, options),
+      name: (node) => nodeText(node, options).trim(),
+      isMarked: (node) => options.marked?.has(node) ?? false,
+    });
+  }
+  if (format !== "text") {
+    throw new RangeError(`dump: format must be text, json, dot or svg, got ${String(format)}`);
+  }
   return dumpText(core, options);
 }
 

@@ -5,8 +5,9 @@
  * - `EEXIST`: insert over a range where something is stored
  * - `EBUSY`: no gap of that size
  * - `ENOMEM`: the arena has no room for the new nodes
+ * - `EPERM`: in debug mode, a write without the tree's lock
  */
-export type MapleErrorCode = "EINVAL" | "EEXIST" | "EBUSY" | "ENOMEM";
+export type MapleErrorCode = "EINVAL" | "EEXIST" | "EBUSY" | "ENOMEM" | "EPERM";
 
 /** A refusal of a tree, after which the tree is as it was before the call. */
 export class MapleError extends Error {
@@ -26,16 +27,21 @@ export class MapleError extends Error {
 
 const MAX = 2 ** 53 - 1;
 
+function isIndex(value: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value <= MAX;
+}
+
 /** @throws RangeError naming the argument unless `value` is an index */
 export function checkIndex(what: string, value: number): void {
-  if (!Number.isInteger(value) || value < 0 || value > MAX) {
+  if (!isIndex(value)) {
     throw new RangeError(`${what} must be an integer in 0..${MAX}, got ${String(value)}`);
   }
 }
 
 /** @throws RangeError for a value which is no index, MapleError `EINVAL` if `last < first` */
 export function checkRange(call: string, first: number, last: number): void {
-  checkIndex(`${call}: first`, first);
-  checkIndex(`${call}: last`, last);
+  // The names are put together only for an error.
+  if (!isIndex(first)) checkIndex(`${call}: first`, first);
+  if (!isIndex(last)) checkIndex(`${call}: last`, last);
   if (last < first) throw new MapleError("EINVAL", `${call}: last ${last} is below first ${first}`);
 }

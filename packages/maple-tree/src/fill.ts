@@ -8,6 +8,9 @@ import type { TreeCore } from "./core.ts";
 import { gapBelow, type Items } from "./items.ts";
 import * as L from "./layout.ts";
 
+// V8 folds constants of the module itself, but loads imported ones each time; see layout.ts.
+const LEAF: typeof L.NodeType.Leaf = L.NodeType.Leaf;
+
 /** A node just built, as its future parent will see it. */
 export interface Part {
   readonly handle: number;
@@ -39,7 +42,7 @@ export function calcSplit(core: TreeCore, items: Items, type: L.NodeType, bulk =
 /** Ascending stores go on behind the right node: the left one is filled, the right one just sufficient. */
 function bulkSplit(core: TreeCore, items: Items, type: L.NodeType, last: number): number {
   const split = last - core.minSlotsOf(type);
-  return type === L.NodeType.Leaf && items.slot[split] === 0 ? split - 1 : split;
+  return type === LEAF && items.slot[split] === 0 ? split - 1 : split;
 }
 
 /** Moves a cut behind the empty slot it would leave at the end, if the rest stays sufficient; else before it. */
@@ -73,7 +76,7 @@ export function buildParts(core: TreeCore, items: Items, type: L.NodeType, min: 
   return parts;
 }
 
-/** Builds a node from items `from..to`. */
+/** Builds a node from items `from..to`, in place of the node `into` if that is not 0. */
 export function buildPart(
   core: TreeCore,
   items: Items,
@@ -81,8 +84,9 @@ export function buildPart(
   from: number,
   to: number,
   min: number,
+  into = 0,
 ): Part {
-  const handle = items.build(core, type, from, to);
+  const handle = items.build(core, type, from, to, into);
   return { handle, max: items.pivot[to]!, gap: gapBelow(core, handle, min) };
 }
 

@@ -10,17 +10,22 @@
 import type { TreeCore } from "./core.ts";
 import { MAX_INDEX } from "./geometry.ts";
 import * as L from "./layout.ts";
-import { endOf } from "./path.ts";
+import { endOf, LEVELS_MAX } from "./path.ts";
+import { slotOf } from "./walk.ts";
+
+// V8 folds constants of the module itself, but loads imported ones each time; see layout.ts.
+const { GAPS_F64, META, NODE_MASK, PARENT, PIVOTS_F64, ROOT, SLOTS, TAG_MASK } = L;
+const LEAF: typeof L.NodeType.Leaf = L.NodeType.Leaf;
 
 /** Widest empty slot of a leaf, in indices. */
 export function leafGap(i32: Int32Array, f64: Float64Array, node: number, min: number): number {
-  const pivots = (node >> 1) + L.PIVOTS_F64;
+  const pivots = (node >> 1) + PIVOTS_F64;
   const end = endOf(i32, node);
   let widest = 0;
   let below = min - 1;
   for (let slot = 0; slot <= end; slot++) {
     const pivot = f64[pivots + slot]!;
-    if (i32[node + L.SLOTS + slot] === 0 && pivot - below > widest) widest = pivot - below;
+    if (i32[node + SLOTS + slot] === 0 && pivot - below > widest) widest = pivot - below;
     below = pivot;
   }
   return widest;
@@ -28,7 +33,7 @@ export function leafGap(i32: Int32Array, f64: Float64Array, node: number, min: n
 
 /** Offset of the largest gap of an allocation node, the highest such. */
 export function largestGapSlot(i32: Int32Array, f64: Float64Array, node: number): number {
-  const gaps = (node >> 1) + L.GAPS_F64;
+  const gaps = (node >> 1) + GAPS_F64;
   const end = endOf(i32, node);
   let best = 0;
   for (let slot = 1; slot <= end; slot++) if (f64[gaps + slot]! >= f64[gaps + best]!) best = slot;
@@ -37,7 +42,7 @@ export function largestGapSlot(i32: Int32Array, f64: Float64Array, node: number)
 
 /** Largest gap under an allocation node, from its metadata. */
 export function nodeGap(i32: Int32Array, f64: Float64Array, node: number): number {
-  return f64[(node >> 1) + L.GAPS_F64 + ((i32[node + L.META]! >> 8) & 0xff)]!;
+  return f64[(node >> 1) + GAPS_F64 + ((i32[node + META]! >> 8) & 0xff)]!;
 }
 
 /**
@@ -51,11 +56,11 @@ export function updateGaps(core: TreeCore, child: number, gap: number): void {
   let below = child;
   let size = gap;
   for (;;) {
-    const parent = i32[below + L.PARENT]!;
+    const parent = i32[below + PARENT]!;
     if (parent < 0) return;
-    const node = parent & L.NODE_MASK;
-    const slot = parent & L.TAG_MASK;
-    const word = (node >> 1) + L.GAPS_F64 + slot;
+    const node = parent & NODE_MASK;
+    const slot = parent & TAG_MASK;
+    const word = (node >> 1) + GAPS_F64 + slot;
     const from = f64[word]!;
     if (from === size) return;
     const before = nodeGap(i32, f64, node);
@@ -78,10 +83,10 @@ function moveLargest(
   size: number,
   before: number,
 ): void {
-  const meta = i32[node + L.META]!;
+  const meta = i32[node + META]!;
   const largest = (meta >> 8) & 0xff;
   if (slot === largest ? size < before : size > before) {
-    i32[node + L.META] = (meta & 0xff) | (largestGapSlot(i32, f64, node) << 8);
+    i32[node + META] = (meta & 0xff) | (largestGapSlot(i32, f64, node) << 8);
   }
 }
 
@@ -92,82 +97,131 @@ function moveLargest(
  * Cost: O(height) when the window is wide; children whose gap is too small are skipped.
  */
 export function searchGap(core: TreeCore, min: number, max: number, size: number, fromTop: boolean): number {
-  const root = core.i32[core.header + L.ROOT]!;
+  const root = core.i32[core.header + ROOT]!;
   if (root <= 0) {
     const low = root < 0 && min === 0 ? 1 : min;
     if (max - low < size - 1) return -1;
     return fromTop ? max - size + 1 : low;
   }
-  const search = fromTop ? searchDown : searchUp;
-  return search(core.i32, core.f64, root, 0, { min, max, size });
+  if (max - min < size - 1) return -1;
+  return fromTop
+    ? searchDown(core.i32, core.f64, root, min, max, size)
+    : searchUp(core.i32, core.f64, root, min, max, size);
 }
 
-interface Window {
-  readonly min: number;
-  readonly max: number;
-  readonly size: number;
-}
+/*
+ * The way down of a search: handle of each node, next slot to look at, lowest index of the node. A search does not
+ * call out, so one of them serves all trees of an agent; arguments of a recursion would be boxed, as they are doubles.
+ */
+const wayNode: Int32Array = new Int32Array(LEVELS_MAX);
+const waySlot: Int32Array = new Int32Array(LEVELS_MAX);
+const wayMin: Float64Array = new Float64Array(LEVELS_MAX);
 
-function searchUp(i32: Int32Array, f64: Float64Array, handle: number, nodeMin: number, want: Window): number {
-  const node = handle & L.NODE_MASK;
-  const leaf = (handle & L.TAG_MASK) === L.NodeType.Leaf;
-  const end = endOf(i32, node);
-  let first = nodeMin;
-  for (let slot = 0; slot <= end && first <= want.max; slot++) {
-    const last = f64[(node >> 1) + L.PIVOTS_F64 + slot]!;
-    if (mayFit(i32, f64, node, leaf, slot, first, last, want)) {
-      if (leaf) return Math.max(first, want.min);
-      const found = searchUp(i32, f64, i32[node + L.SLOTS + slot]!, first, want);
-      if (found >= 0) return found;
+/** From the slot of `min` on to the right, passing over children without a gap of that size. */
+function searchUp(
+  i32: Int32Array,
+  f64: Float64Array,
+  root: number,
+  min: number,
+  max: number,
+  size: number,
+): number {
+  /** A run which begins behind this one ends behind `max`. */
+  const lastStart = max - size + 1;
+  let level = 0;
+  let handle = root;
+  let slot = slotOf(f64, root, min);
+  let first = 0;
+  for (;;) {
+    const node = handle & NODE_MASK;
+    const pivots = (node >> 1) + PIVOTS_F64;
+    const end = i32[node + META]! & 0xff;
+    wayMin[level] = first;
+    if (slot > 0) first = f64[pivots + slot - 1]! + 1;
+    if ((handle & TAG_MASK) === LEAF) {
+      for (; slot <= end && first <= lastStart; slot++) {
+        const last = f64[pivots + slot]!;
+        const from = Math.max(first, min);
+        if (i32[node + SLOTS + slot] === 0 && last - from >= size - 1 && from <= lastStart) return from;
+        first = last + 1;
+      }
+    } else {
+      const gaps = (node >> 1) + GAPS_F64;
+      while (slot <= end && f64[gaps + slot]! < size) slot++;
+      if (slot <= end) {
+        first = slot === 0 ? wayMin[level]! : f64[pivots + slot - 1]! + 1;
+        if (first > lastStart) return -1;
+        wayNode[level] = handle;
+        waySlot[level] = slot + 1;
+        level++;
+        handle = i32[node + SLOTS + slot]!;
+        slot = first < min ? slotOf(f64, handle, min) : 0;
+        continue;
+      }
     }
-    first = last + 1;
+    if (level === 0 || first > lastStart) return -1;
+    level--;
+    handle = wayNode[level]!;
+    slot = waySlot[level]!;
+    first = wayMin[level]!;
   }
-  return -1;
 }
 
+/** From the slot of `max` on to the left. */
 function searchDown(
   i32: Int32Array,
   f64: Float64Array,
-  handle: number,
-  nodeMin: number,
-  want: Window,
+  root: number,
+  min: number,
+  max: number,
+  size: number,
 ): number {
-  const node = handle & L.NODE_MASK;
-  const leaf = (handle & L.TAG_MASK) === L.NodeType.Leaf;
-  const pivots = (node >> 1) + L.PIVOTS_F64;
-  for (let slot = endOf(i32, node); slot >= 0; slot--) {
-    const first = slot === 0 ? nodeMin : f64[pivots + slot - 1]! + 1;
-    const last = f64[pivots + slot]!;
-    if (last < want.min) return -1;
-    if (mayFit(i32, f64, node, leaf, slot, first, last, want)) {
-      if (leaf) return Math.min(last, want.max) - want.size + 1;
-      const found = searchDown(i32, f64, i32[node + L.SLOTS + slot]!, first, want);
-      if (found >= 0) return found;
+  /** A run which ends before this one begins before `min`. */
+  const firstEnd = min + size - 1;
+  let level = 0;
+  let handle = root;
+  let slot = slotOf(f64, root, max);
+  let nodeMin = 0;
+  for (;;) {
+    const node = handle & NODE_MASK;
+    const pivots = (node >> 1) + PIVOTS_F64;
+    let last = slot < 0 ? -1 : f64[pivots + slot]!;
+    if ((handle & TAG_MASK) === LEAF) {
+      for (; slot >= 0 && last >= firstEnd; slot--) {
+        const below = slot === 0 ? nodeMin - 1 : f64[pivots + slot - 1]!;
+        const to = Math.min(last, max);
+        if (i32[node + SLOTS + slot] === 0 && to - below >= size && to >= firstEnd) return to - size + 1;
+        last = below;
+      }
+    } else {
+      const gaps = (node >> 1) + GAPS_F64;
+      while (slot >= 0 && f64[gaps + slot]! < size) slot--;
+      if (slot >= 0) {
+        last = f64[pivots + slot]!;
+        if (last < firstEnd) return -1;
+        wayNode[level] = handle;
+        waySlot[level] = slot - 1;
+        wayMin[level] = nodeMin;
+        level++;
+        handle = i32[node + SLOTS + slot]!;
+        if (slot > 0) nodeMin = f64[pivots + slot - 1]! + 1;
+        slot = last > max ? slotOf(f64, handle, max) : i32[(handle & NODE_MASK) + META]! & 0xff;
+        continue;
+      }
     }
+    if (level === 0) return -1;
+    level--;
+    handle = wayNode[level]!;
+    slot = waySlot[level]!;
+    nodeMin = wayMin[level]!;
   }
-  return -1;
-}
-
-/** Leaf: does the slot hold what is wanted? Internal: is a gap below the slot, clipped to it, large enough? */
-function mayFit(
-  i32: Int32Array,
-  f64: Float64Array,
-  node: number,
-  leaf: boolean,
-  slot: number,
-  first: number,
-  last: number,
-  want: Window,
-): boolean {
-  if (Math.min(last, want.max) - Math.max(first, want.min) < want.size - 1) return false;
-  return leaf ? i32[node + L.SLOTS + slot] === 0 : f64[(node >> 1) + L.GAPS_F64 + slot]! >= want.size;
 }
 
 /** Largest gap of the whole tree; with no node, of what the root word leaves free. */
 export function treeGap(core: TreeCore): number {
-  const root = core.i32[core.header + L.ROOT]!;
+  const root = core.i32[core.header + ROOT]!;
   if (root <= 0) return root === 0 ? MAX_INDEX + 1 : MAX_INDEX;
-  const node = root & L.NODE_MASK;
-  if ((root & L.TAG_MASK) === L.NodeType.Leaf) return leafGap(core.i32, core.f64, node, 0);
+  const node = root & NODE_MASK;
+  if ((root & TAG_MASK) === LEAF) return leafGap(core.i32, core.f64, node, 0);
   return nodeGap(core.i32, core.f64, node);
 }

@@ -1,4 +1,5 @@
 export type { CyclicAllocation, CyclicRequest, GapRequest } from "./allocate.ts";
+export { CodedMapleTree, enumCodec, type ValueCodec } from "./coded-tree.ts";
 export type { LockMode, TreeOptions } from "./core.ts";
 export { Errno, MapleCursor } from "./cursor.ts";
 export type { CursorStatus, Position } from "./cursor-place.ts";
@@ -13,13 +14,17 @@ export {
   MAX_NODE_ENTRY,
   NODE_ENTRY,
   TEACHING_GEOMETRY,
+  WIDE_GEOMETRY,
   ZERO_ENTRY,
 } from "./geometry.ts";
+export type { HistoryOptions, RecordedWrite, TreeHistory } from "./history.ts";
 export { LocalCursor } from "./local-cursor.ts";
 export { MapleTree, type MapleTreeOptions, type StoredRange, type ValueRange } from "./local-tree.ts";
 export type { IndexRange, Range } from "./ranges.ts";
+export type { Recovery } from "./recover.ts";
 export type { Reservation } from "./reservation.ts";
 export { SharedMapleTree, type SharedMapleTreeHandle } from "./shared-tree.ts";
+export { MapleSnapshot } from "./snapshot.ts";
 export type { NodeStructure, SlotStructure, TreeStructure } from "./structure.ts";
 export type { TreeJSON } from "./tree-json.ts";
 export type { Violation } from "./validate.ts";

@@ -21,19 +21,18 @@ import type { Items } from "./items.ts";
 import * as L from "./layout.ts";
 import type { WriteState } from "./write-state.ts";
 
+// V8 folds constants of the module itself, but loads imported ones each time; see layout.ts.
+const { GAPS_F64, META, NODE_MASK, PARENT, PIVOTS_F64, SLOTS, TAG_MASK } = L;
+const LEAF: typeof L.NodeType.Leaf = L.NodeType.Leaf;
+
 /** [first, last] is exactly the range of one slot: one store, which is atomic. */
 export function exactFit(w: WriteState): void {
-  const from = w.core.i32[w.leaf + L.SLOTS + w.slot]!;
-  setSlot(w, w.slot, w.entry);
-  if ((from === 0) !== (w.entry === 0)) fixGaps(w, w.leaf);
-}
-
-function setSlot(w: WriteState, slot: number, entry: number): void {
   const { core } = w;
-  const word = w.leaf + L.SLOTS + slot;
+  const word = w.leaf + SLOTS + w.slot;
   const from = core.i32[word]!;
-  Atomics.store(core.i32, word, entry);
-  if (core.observed) core.step({ what: "slot", node: w.leaf, slot, from, to: entry });
+  core.put(word, w.entry);
+  if (core.observed) core.step({ what: "slot", node: w.leaf, slot: w.slot, from, to: w.entry });
+  if ((from === 0) !== (w.entry === 0)) fixGaps(w, w.leaf, from);
 }
 
 /** Replaces the leaf by an edited copy; the five effects at the top of the file. */
@@ -41,21 +40,22 @@ export function nodeStore(w: WriteState): void {
   const { core, items } = w;
   items.count = 0;
   editedLeaf(w, items);
-  const parent = core.i32[w.leaf + L.PARENT]!;
-  const built = items.build(core, L.NodeType.Leaf, 0, items.count - 1);
-  const node = built & L.NODE_MASK;
-  core.i32[node + L.PARENT] = parent;
+  const parent = core.i32[w.leaf + PARENT]!;
+  const built = items.build(core, LEAF, 0, items.count - 1);
+  const node = built & NODE_MASK;
+  const before = core.i32[w.leaf + SLOTS + w.slot]!;
+  core.i32[node + PARENT] = parent;
   if (parent < 0) core.publish(0, 0, built);
-  else core.publish(parent & L.NODE_MASK, parent & L.TAG_MASK, built);
+  else core.publish(parent & NODE_MASK, parent & TAG_MASK, built);
   core.markDead(w.leaf);
   core.retire(w.leaf);
-  fixGaps(w, node);
+  fixGaps(w, node, before);
 }
 
 /** Appends the slots of the leaf as they will be to `items`. */
 export function editedLeaf(w: WriteState, items: Items): void {
   const { core } = w;
-  const slots = w.leaf + L.SLOTS;
+  const slots = w.leaf + SLOTS;
   items.append(core, w.leaf, 0, w.slot - 1);
   if (w.first > w.slotMin) items.push(core.i32[slots + w.slot]!, w.first - 1, 0);
   items.push(w.entry, w.last, 0);
@@ -69,8 +69,8 @@ export function editedLeaf(w: WriteState, items: Items): void {
  */
 export function rewriteInPlace(w: WriteState): void {
   const { i32, f64 } = w.core;
-  const slots = w.leaf + L.SLOTS;
-  const pivots = (w.leaf >> 1) + L.PIVOTS_F64;
+  const slots = w.leaf + SLOTS;
+  const pivots = (w.leaf >> 1) + PIVOTS_F64;
   const before = i32[slots + w.slot]!;
   const behind = i32[slots + w.slotLast]!;
   const keepsStart = w.first > w.slotMin;
@@ -83,15 +83,15 @@ export function rewriteInPlace(w: WriteState): void {
   } else if (newTail < tail) {
     for (let s = tail; s <= w.end; s++) move(i32, f64, slots, pivots, s, s + newTail - tail);
     // Nothing stays behind the last used slot.
-    for (let s = newEnd + 1; s <= w.end; s++) put(i32, f64, slots, pivots, s, 0, 0);
+    for (let s = newEnd + 1; s <= w.end; s++) put(i32, f64, slots, pivots, s, 0, Infinity);
   }
   let at = w.slot;
   if (keepsStart) put(i32, f64, slots, pivots, at++, before, w.first - 1);
   put(i32, f64, slots, pivots, at, w.entry, w.last);
   if (w.core.observed) w.core.step({ what: "slot", node: w.leaf, slot: at, from: before, to: w.entry });
   if (keepsEnd) put(i32, f64, slots, pivots, at + 1, behind, w.endPivot);
-  i32[w.leaf + L.META] = newEnd;
-  fixGaps(w, w.leaf);
+  i32[w.leaf + META] = newEnd;
+  fixGaps(w, w.leaf, before);
 }
 
 function move(
@@ -119,7 +119,22 @@ function put(
   f64[pivots + slot] = pivot;
 }
 
-function fixGaps(w: WriteState, leaf: number): void {
+/**
+ * `before` is what was stored at the first slot of the write. Mostly the new gap of the leaf follows from the old one,
+ * which its parent knows, without a look at all slots: a write of nothing makes one run of free indices and takes
+ * nothing from any other; a store inside one slot can only shorten the run which that slot was.
+ */
+function fixGaps(w: WriteState, leaf: number, before: number): void {
   const { core } = w;
-  if (core.gaps) updateGaps(core, leaf, leafGap(core.i32, core.f64, leaf, w.leafMin));
+  if (!core.gaps) return;
+  const parent = core.i32[leaf + PARENT]!;
+  if (parent < 0) return;
+  const known = core.f64[((parent & NODE_MASK) >> 1) + GAPS_F64 + (parent & TAG_MASK)]!;
+  if (w.entry === 0) {
+    const run = w.last - w.first + 1;
+    if (run > known) updateGaps(core, leaf, run);
+    return;
+  }
+  if (w.slot === w.slotLast && (before !== 0 || w.slotMax - w.slotMin + 1 < known)) return;
+  updateGaps(core, leaf, leafGap(core.i32, core.f64, leaf, w.leafMin));
 }

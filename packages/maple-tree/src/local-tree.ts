@@ -10,13 +10,15 @@ import type { StepEvent, WriteEvent } from "./events.ts";
 import { type Explanation, explain } from "./explain.ts";
 import { treeGap } from "./gap.ts";
 import { MAX_INDEX, ZERO_ENTRY } from "./geometry.ts";
+import { type HistoryOptions, listen, type Recorded, TreeHistory } from "./history.ts";
 import { LocalCursor } from "./local-cursor.ts";
 import { findFrom, findUpTo, gapsOf, type IndexRange, type Range, rangesOf, readRange } from "./ranges.ts";
+import { MapleSnapshot } from "./snapshot.ts";
 import type { TreeJSON } from "./tree-json.ts";
 import { type Violation, validate } from "./validate.ts";
-import { ValueTable } from "./value-table.ts";
+import { ValueTable, ZERO } from "./value-table.ts";
 import { isEmpty, lookup } from "./walk.ts";
-import { clear, write } from "./write.ts";
+import { clear, eraseAt, write, writeIfEmpty } from "./write.ts";
 import { WriteState } from "./write-state.ts";
 
 /** Indices `first..last`, both inclusive, and the value stored over them; `undefined` for an empty range. */
@@ -136,7 +138,7 @@ export class MapleTree<V> {
    */
   get(index: number): V | undefined {
     checkIndex("get: index", index);
-    return this.#table.values[lookup(this.core, index)];
+    return this.#table.visible(lookup(this.core, index));
   }
 
   /** Is anything stored at `index`? */
@@ -171,10 +173,9 @@ export class MapleTree<V> {
   /** Stores `value` over `[first, last]` if nothing is stored in it. @throws MapleError `EEXIST` if anything is */
   insertRange(first: number, last: number, value: V | undefined): void {
     checkRange("insertRange", first, last);
-    const there = readRange(this.core, first);
-    if (there.entry !== 0 || there.last < last) {
-      const at = there.entry !== 0 ? first : there.last + 1;
-      throw new MapleError("EEXIST", `insertRange: ${first}..${last} is not empty, index ${at} is in use`);
+    const used = writeIfEmpty(this.#writer, first, last, 0);
+    if (used >= 0) {
+      throw new MapleError("EEXIST", `insertRange: ${first}..${last} is not empty, index ${used} is in use`);
     }
     if (value !== undefined) this.#store(first, last, value);
   }
@@ -187,8 +188,7 @@ export class MapleTree<V> {
   /** Erases the whole range that `index` lies in. @returns the value that was there */
   delete(index: number): V | undefined {
     checkIndex("delete: index", index);
-    const { first, last, entry } = readRange(this.core, index);
-    return entry === 0 ? undefined : this.#store(first, last, undefined);
+    return this.#table.value(eraseAt(this.#writer, index));
   }
 
   /** Erases everything. */
@@ -267,6 +267,28 @@ export class MapleTree<V> {
     return copy;
   }
 
+  /** The contents of this moment, which no later write changes. Cost: O(ranges) */
+  snapshot(): MapleSnapshot<V> {
+    return new MapleSnapshot<V>({ gaps: this.core.gaps, zero: ZERO as V, ranges: this.ranges() });
+  }
+
+  /**
+   * Begins a time-travel log: from now on any version of the tree can be had again, `history.at(version)`.
+   *
+   * @throws RangeError if an option is out of range, MapleError `ENOMEM`. Each write costs its record more
+   */
+  record(options: HistoryOptions = {}): TreeHistory<MapleTree<V>, V> {
+    const table = this.#table;
+    const recorded: Recorded<MapleTree<V>, V> = {
+      clone: (tree) => tree.clone(),
+      store: (tree, first, last, value) => void tree.setRange(first, last, value),
+      clear: (tree) => tree.clear(),
+      valueOf: (entry) => table.value(entry),
+      listen: (hook) => listen(this.core, hook),
+    };
+    return new TreeHistory(this, recorded, options);
+  }
+
   /** Largest run of free indices, from the gaps at the root. */
   largestGap(): number {
     return treeGap(this.core);
@@ -325,7 +347,7 @@ export class MapleTree<V> {
     throw new Error(`maple tree is not valid:\n${list.join("\n")}\n${this.dump()}`);
   }
 
-  /** The tree as text, JSON or DOT; values are printed with `String`. */
+  /** The tree as text, JSON, DOT or SVG; values are printed with `String`. */
   dump(options: DumpOptions = {}): string {
     return dump(this.core, { entry: (handle) => String(this.#table.value(handle)), ...options });
   }

@@ -1,9 +1,14 @@
 import type { TreeCore } from "./core.ts";
 import { MAX_INDEX } from "./geometry.ts";
 import * as L from "./layout.ts";
-import { scan } from "./walk.ts";
+import { slotOf } from "./walk.ts";
 
-const LEVELS_MAX = 32;
+// V8 folds constants of the module itself, but loads imported ones each time; see layout.ts.
+const { META, NODE_MASK, PIVOTS_F64, ROOT, SLOTS, TAG_MASK } = L;
+const LEAF: typeof L.NodeType.Leaf = L.NodeType.Leaf;
+
+/** More levels than a tree can have. */
+export const LEVELS_MAX = 32;
 
 /** The nodes from the root (level 0) to a leaf, with the slot taken in each. For writers, under the lock. */
 export class Path {
@@ -18,24 +23,24 @@ export class Path {
   walk(core: TreeCore, index: number): void {
     const i32 = core.i32;
     const f64 = core.f64;
-    let handle = i32[core.header + L.ROOT]!;
+    let handle = i32[core.header + ROOT]!;
     let min = 0;
     let max = MAX_INDEX;
     for (let level = 0; ; level++) {
-      const node = handle & L.NODE_MASK;
-      const slot = scan(f64, node, index);
+      const node = handle & NODE_MASK;
+      const slot = slotOf(f64, handle, index);
       this.node[level] = node;
       this.slot[level] = slot;
       this.min[level] = min;
       this.max[level] = max;
-      if ((handle & L.TAG_MASK) === L.NodeType.Leaf) {
+      if ((handle & TAG_MASK) === LEAF) {
         this.leafLevel = level;
         return;
       }
-      const pivots = (node >> 1) + L.PIVOTS_F64;
+      const pivots = (node >> 1) + PIVOTS_F64;
       if (slot > 0) min = f64[pivots + slot - 1]! + 1;
       max = f64[pivots + slot]!;
-      handle = i32[node + L.SLOTS + slot]!;
+      handle = i32[node + SLOTS + slot]!;
     }
   }
 
@@ -46,8 +51,8 @@ export class Path {
     for (let l = level; l < to; l++) {
       const node = this.node[l]!;
       const slot = this.slot[l]!;
-      const pivots = (node >> 1) + L.PIVOTS_F64;
-      const child = i32[node + L.SLOTS + slot]! & L.NODE_MASK;
+      const pivots = (node >> 1) + PIVOTS_F64;
+      const child = i32[node + SLOTS + slot]! & NODE_MASK;
       this.node[l + 1] = child;
       this.slot[l + 1] = edge === "first" ? 0 : endOf(i32, child);
       this.min[l + 1] = slot === 0 ? this.min[l]! : f64[pivots + slot - 1]! + 1;
@@ -69,5 +74,5 @@ export class Path {
 
 /** Last used slot of a node. Under the lock: metadata changes in place. */
 export function endOf(i32: Int32Array, node: number): number {
-  return i32[node + L.META]! & 0xff;
+  return i32[node + META]! & 0xff;
 }

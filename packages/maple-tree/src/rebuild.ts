@@ -19,9 +19,13 @@ import { MAX_INDEX } from "./geometry.ts";
 import * as L from "./layout.ts";
 import { editedLeaf } from "./leaf-store.ts";
 import { endOf } from "./path.ts";
-import { replaceTop } from "./replace.ts";
-import { scan } from "./walk.ts";
+import { replaceTop, spliceChildren } from "./replace.ts";
+import { leafSlotOf } from "./walk.ts";
 import { announce, type WriteState } from "./write-state.ts";
+
+// V8 folds constants of the module itself, but loads imported ones each time; see layout.ts.
+const { PIVOTS_F64, SLOTS } = L;
+const LEAF: typeof L.NodeType.Leaf = L.NodeType.Leaf;
 
 /** The leaf would keep too few slots: it shares with its neighbour. Nodes have been reserved. */
 export function rebalance(w: WriteState): void {
@@ -45,7 +49,7 @@ export function topUpLastLeaf(w: WriteState): void {
   const level = left.leafLevel;
   const leaf = left.node[level]!;
   const end = endOf(core.i32, leaf);
-  if (level === 0 || end + 1 >= core.minSlotsOf(L.NodeType.Leaf) - 1) return;
+  if (level === 0 || end + 1 >= core.minSlotsOf(LEAF) - 1) return;
   w.first = w.requestedFirst = left.min[level]!;
   w.last = w.requestedLast = MAX_INDEX;
   announce(w, "rebalance", 2 * (level + 1) - 1);
@@ -66,8 +70,8 @@ export function locateSpan(w: WriteState): void {
   right.walk(core, behind);
   if (w.entry !== 0) return;
   const { i32, f64 } = core;
-  const slots = w.leaf + L.SLOTS;
-  const pivots = (w.leaf >> 1) + L.PIVOTS_F64;
+  const slots = w.leaf + SLOTS;
+  const pivots = (w.leaf >> 1) + PIVOTS_F64;
   if (i32[slots + w.slot] === 0) w.first = w.slotMin;
   if (w.first === w.slotMin && w.slot > 0 && i32[slots + w.slot - 1] === 0) {
     w.slot--;
@@ -76,13 +80,13 @@ export function locateSpan(w: WriteState): void {
   const level = right.leafLevel;
   const leaf = right.node[level]!;
   const slot = right.slot[level]!;
-  if (i32[leaf + L.SLOTS + slot] === 0) w.last = f64[(leaf >> 1) + L.PIVOTS_F64 + slot]!;
+  if (i32[leaf + SLOTS + slot] === 0) w.last = f64[(leaf >> 1) + PIVOTS_F64 + slot]!;
 }
 
 /** The range leaves the leaf. `locateSpan` has run, and nodes have been reserved. */
 export function spanningStore(w: WriteState): void {
   const { core, items, right } = w;
-  const slots = w.leaf + L.SLOTS;
+  const slots = w.leaf + SLOTS;
   items.count = 0;
   items.append(core, w.leaf, 0, w.slot - 1);
   if (w.first > w.slotMin) items.push(core.i32[slots + w.slot]!, w.first - 1, 0);
@@ -90,7 +94,7 @@ export function spanningStore(w: WriteState): void {
   const level = right.leafLevel;
   const node = right.node[level]!;
   if (right.max[level]! > w.last) {
-    items.append(core, node, scan(core.f64, node, w.last + 1), endOf(core.i32, node));
+    items.append(core, node, leafSlotOf(core.f64, node, w.last + 1), endOf(core.i32, node));
   }
   rebuild(w, core.height);
 }
@@ -99,7 +103,7 @@ export function spanningStore(w: WriteState): void {
 function rebuild(w: WriteState, heightBefore: number): void {
   const { core, items, left, right } = w;
   let level = left.leafLevel;
-  let type: L.NodeType = L.NodeType.Leaf;
+  let type: L.NodeType = LEAF;
   let levelsBuilt = 0;
   if (!coversAll(w, level) && items.count <= core.minSlotsOf(type)) takeNeighbour(w, level);
   for (;;) {
@@ -111,6 +115,7 @@ function rebuild(w: WriteState, heightBefore: number): void {
     }
     type = core.internalType;
     level--;
+    if (level >= 0 && splice(w, level, type, parts)) return;
     itemsAbove(w, level, parts);
     // The old root was not enough: a new one goes on top of it.
     if (level < 0) break;
@@ -127,12 +132,25 @@ function rebuild(w: WriteState, heightBefore: number): void {
   replaceTop(core, left.node[at]! | typeAt(w, at), newTop, left.min[at]!, height);
 }
 
+/** Without RCU: makes the change in the node where both paths meet, if that leaves it neither too full nor too empty. */
+function splice(w: WriteState, level: number, type: L.NodeType, parts: readonly Part[]): boolean {
+  const { core, left, right } = w;
+  const node = left.node[level]!;
+  if (core.rcu || node !== right.node[level]) return false;
+  const at = left.slot[level]!;
+  const replaced = right.slot[level]! - at + 1;
+  const count = endOf(core.i32, node) + 1 + parts.length - replaced;
+  if (count <= core.minSlotsOf(type) || count > core.slotsOf(type)) return false;
+  spliceChildren(core, node, at, replaced, parts);
+  return true;
+}
+
 function coversAll(w: WriteState, level: number): boolean {
   return w.left.min[level] === 0 && w.right.max[level] === MAX_INDEX;
 }
 
 function typeAt(w: WriteState, level: number): L.NodeType {
-  return level === w.left.leafLevel ? L.NodeType.Leaf : w.core.internalType;
+  return level === w.left.leafLevel ? LEAF : w.core.internalType;
 }
 
 /** Items of `level` once `parts` have replaced everything between the two paths one level below. */

@@ -8,6 +8,10 @@ import { MAX_INDEX, NODE_ENTRY } from "./geometry.ts";
 import * as L from "./layout.ts";
 import { announce, type WriteState } from "./write-state.ts";
 
+// V8 folds constants of the module itself, but loads imported ones each time; see layout.ts.
+const { NODE_MASK, PARENT } = L;
+const LEAF: typeof L.NodeType.Leaf = L.NodeType.Leaf;
+
 /** The root word holds nothing, or the entry at [0,0]. */
 export function storeRoot(w: WriteState, root: number): void {
   const { core } = w;
@@ -40,8 +44,8 @@ function expandRoot(w: WriteState, entryAt0: number): void {
   }
   items.push(w.entry, w.last, 0);
   if (w.last !== MAX_INDEX) items.push(0, MAX_INDEX, 0);
-  const leaf = items.build(core, L.NodeType.Leaf, 0, items.count - 1);
-  core.i32[(leaf & L.NODE_MASK) + L.PARENT] = -core.header;
+  const leaf = items.build(core, LEAF, 0, items.count - 1);
+  core.i32[(leaf & NODE_MASK) + PARENT] = -core.header;
   core.setHeight(1);
   core.publish(0, 0, leaf);
 }
@@ -54,8 +58,8 @@ export function newRoot(w: WriteState): void {
   if (w.entry !== 0) {
     items.count = 0;
     items.push(w.entry, MAX_INDEX, 0);
-    root = items.build(core, L.NodeType.Leaf, 0, 0);
-    core.i32[(root & L.NODE_MASK) + L.PARENT] = -core.header;
+    root = items.build(core, LEAF, 0, 0);
+    core.i32[(root & NODE_MASK) + PARENT] = -core.header;
   }
   core.setHeight(root === 0 ? 0 : 1);
   core.publish(0, 0, root);

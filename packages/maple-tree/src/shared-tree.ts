@@ -1,7 +1,9 @@
 import { Arena, type ArenaHandle } from "@faultline/arena";
+import type { Agents } from "@faultline/sync";
 import { type CyclicAllocation, type CyclicRequest, findFree, type GapRequest } from "./allocate.ts";
 import { loadSorted } from "./bulk-load.ts";
 import { copyTree } from "./clone.ts";
+import { CodedMapleTree, type ValueCodec } from "./coded-tree.ts";
 import { TreeCore, type TreeOptions } from "./core.ts";
 import { checkEntry, MapleCursor } from "./cursor.ts";
 import { type DumpOptions, dump } from "./dump.ts";
@@ -10,12 +12,18 @@ import type { StepEvent, WriteEvent } from "./events.ts";
 import { type Explanation, explain } from "./explain.ts";
 import { treeGap } from "./gap.ts";
 import { type Geometry, MAX_INDEX, ZERO_ENTRY } from "./geometry.ts";
+import { type HistoryOptions, listen, type Recorded, TreeHistory } from "./history.ts";
 import { findFrom, findUpTo, gapsOf, type IndexRange, type Range, rangesOf, readRange } from "./ranges.ts";
+import type { Recovery } from "./recover.ts";
+import { MapleSnapshot } from "./snapshot.ts";
 import type { TreeJSON } from "./tree-json.ts";
 import { type Violation, validate } from "./validate.ts";
 import { isEmpty, lookup } from "./walk.ts";
-import { clear, write } from "./write.ts";
+import { clear, eraseAt, write, writeIfEmpty } from "./write.ts";
 import { WriteState } from "./write-state.ts";
+
+// A constant of this module, which V8 folds; see layout.ts.
+const RESERVED: number = ZERO_ENTRY;
 
 /** What another agent needs to open a tree; structured-cloneable. */
 export interface SharedMapleTreeHandle {
@@ -87,14 +95,36 @@ export class SharedMapleTree {
     return new SharedMapleTree(TreeCore.attach(arena, root));
   }
 
-  /** Opens a tree by its {@link handle}, attaching to its arena. */
-  static open(handle: SharedMapleTreeHandle): SharedMapleTree {
-    return SharedMapleTree.attach(Arena.attach(handle.arena), handle.root);
+  /** Opens a tree by its {@link handle}, attaching to its arena; with the registry if that was created with it. */
+  static open(handle: SharedMapleTreeHandle, agents?: Agents): SharedMapleTree {
+    return SharedMapleTree.attach(Arena.attach(handle.arena, agents), handle.root);
   }
 
   /** What another agent needs for {@link open}. */
   handle(): SharedMapleTreeHandle {
     return { arena: this.arena.handle(), root: this.root };
+  }
+
+  /**
+   * Says that the agent with this id, in the registry that the arena was created with, never runs again. If it
+   * held the tree's lock the next writer puts right what it has left, and a waiting one does so now. For
+   * `registry.protect(arena, tree)`; waiting writers also find out by themselves, within 100 ms.
+   *
+   * @returns whether it held the lock
+   */
+  agentDied(id: number): boolean {
+    return this.core.agentDied(id);
+  }
+
+  /**
+   * Puts right what a writer has left that was terminated in a write: the tree is then as before it or as after.
+   * For trees whose arena has no registry, or whose lock is the caller's: the caller knows that no writer runs,
+   * and that the tree's own lock, if it is held, was held by the dead.
+   *
+   * @throws MapleError `EINVAL` without RCU. Readers may go on meanwhile. Cost: O(nodes)
+   */
+  recover(): Recovery {
+    return this.core.recoverNow();
   }
 
   /** Called after each write of this instance with what it did; default none. */
@@ -189,12 +219,13 @@ export class SharedMapleTree {
     checkRange("insertRange", first, last);
     checkEntry("insertRange: entry", entry);
     this.core.locked(() => {
-      const there = readRange(this.core, first);
-      if (there.entry !== 0 || there.last < last) {
-        const at = there.entry !== 0 ? first : there.last + 1;
-        throw new MapleError("EEXIST", `insertRange: ${first}..${last} is not empty, index ${at} is in use`);
+      const used = writeIfEmpty(this.#writer, first, last, entry);
+      if (used >= 0) {
+        throw new MapleError(
+          "EEXIST",
+          `insertRange: ${first}..${last} is not empty, index ${used} is in use`,
+        );
       }
-      if (entry !== 0) write(this.#writer, first, last, entry);
     });
   }
 
@@ -205,10 +236,7 @@ export class SharedMapleTree {
    */
   erase(index: number): number {
     checkIndex("erase: index", index);
-    return this.core.locked(() => {
-      const { first, last, entry } = readRange(this.core, index);
-      return entry === 0 ? 0 : write(this.#writer, first, last, 0);
-    });
+    return this.core.locked(() => eraseAt(this.#writer, index));
   }
 
   /** Erases everything. Source: mtree_destroy(). */
@@ -317,6 +345,48 @@ export class SharedMapleTree {
     return new SharedMapleTree(copy);
   }
 
+  /** This tree with typed values instead of entries. Each agent makes its own view, with the same codec. */
+  coded<V>(codec: ValueCodec<V>): CodedMapleTree<V> {
+    return new CodedMapleTree(this, codec);
+  }
+
+  /** Runs `fn` in a read section of the arena, if the tree has readers beside its writer: what it loads stays. */
+  reading<T>(fn: () => T): T {
+    this.core.readBegin();
+    try {
+      return fn();
+    } finally {
+      this.core.readEnd();
+    }
+  }
+
+  /** The contents of this moment, which no later write changes. Takes the tree's lock. Cost: O(ranges) */
+  snapshot(): MapleSnapshot<number> {
+    const { core } = this;
+    const asValue = ({ first, last, entry }: Range) => ({ first, last, value: entry || undefined });
+    return core.locked(() => {
+      const ranges = rangesOf(core, 0, MAX_INDEX, true, asValue);
+      return new MapleSnapshot({ gaps: core.gaps, zero: ZERO_ENTRY, ranges });
+    });
+  }
+
+  /**
+   * Begins a time-travel log of this instance's writes: `history.at(version)` is the tree as it was after so
+   * many of them, in the same arena. Other agents' writes are not seen, so it is for trees with one writer.
+   *
+   * @throws RangeError if an option is out of range, MapleError `ENOMEM`. Takes the tree's lock
+   */
+  record(options: HistoryOptions = {}): TreeHistory<SharedMapleTree, number> {
+    const recorded: Recorded<SharedMapleTree, number> = {
+      clone: (tree) => tree.clone(),
+      store: (tree, first, last, value) => void tree.storeRange(first, last, value ?? 0),
+      clear: (tree) => tree.clear(),
+      valueOf: (entry) => entry || undefined,
+      listen: (hook) => listen(this.core, hook),
+    };
+    return new TreeHistory(this, recorded, options);
+  }
+
   /** May readers run beside the writer? Set it only while no other agent can see the tree. Source: mt_set_in_rcu() */
   get rcuMode(): boolean {
     return this.core.rcu;
@@ -324,6 +394,18 @@ export class SharedMapleTree {
 
   set rcuMode(on: boolean) {
     this.core.locked(() => this.core.setRcu(on));
+  }
+
+  /**
+   * For a tree with an external lock: called at the beginning of every write of this instance, to throw if the
+   * lock is not held for writing; the write is then not done. Default none. Source: lockdep of MT_FLAGS_LOCK_EXTERN
+   */
+  get assertWrite(): (() => void) | undefined {
+    return this.core.assertWrite;
+  }
+
+  set assertWrite(hook: (() => void) | undefined) {
+    this.core.assertWrite = hook;
   }
 
   /** Asked before a write of this instance takes nodes: `false` makes it fail with `ENOMEM`. Default none. */
@@ -389,7 +471,7 @@ export class SharedMapleTree {
     throw new Error(`maple tree is not valid:\n${list.join("\n")}\n${this.dump()}`);
   }
 
-  /** The tree as text, JSON or DOT. Takes the tree's lock. */
+  /** The tree as text, JSON, DOT or SVG. Takes the tree's lock. */
   dump(options: DumpOptions = {}): string {
     return this.core.locked(() => dump(this.core, options));
   }
@@ -397,7 +479,7 @@ export class SharedMapleTree {
 
 /** What `load` says of an entry. */
 function visible(entry: number): number {
-  return entry === ZERO_ENTRY ? 0 : entry;
+  return entry === RESERVED ? 0 : entry;
 }
 
 function checkAllocated(call: string, entry: number): void {

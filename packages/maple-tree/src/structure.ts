@@ -65,3 +65,13 @@ function nodeOf(core: TreeCore, handle: number, min: number, max: number): NodeS
 function gapOf(core: TreeCore, node: number, slot: number): { gap?: number } {
   return core.gaps ? { gap: core.f64[(node >> 1) + L.GAPS_F64 + slot]! } : {};
 }
+
+/** A range as a label: `first-last`, or the index of a range of one. */
+export function rangeLabel({ first, last }: { readonly first: number; readonly last: number }): string {
+  return first === last ? indexLabel(first) : `${indexLabel(first)}-${indexLabel(last)}`;
+}
+
+/** An index as a label: the largest is `max`. */
+export function indexLabel(index: number): string {
+  return index === MAX_INDEX ? "max" : String(index);
+}

@@ -1,3 +1,4 @@
+export * as layout from "./layout.ts";
 export {
   type BuiltTree,
   buildFromLayout,

@@ -116,7 +116,7 @@ function checkRest(check: Check, node: number, type: number, end: number): void 
   const { i32, f64 } = check.core;
   for (let slot = end + 1; slot < check.core.slotsOf(type); slot++) {
     if (i32[node + L.SLOTS + slot] !== 0) report(check, "I5", node, slot, "slot behind the end is used");
-    if (f64[(node >> 1) + L.PIVOTS_F64 + slot] !== 0)
+    if (f64[(node >> 1) + L.PIVOTS_F64 + slot] !== Infinity)
       report(check, "I5", node, slot, "pivot behind the end is set");
     if (type === L.NodeType.Arange && f64[(node >> 1) + L.GAPS_F64 + slot] !== 0) {
       report(check, "I7", node, slot, "gap behind the end is set");

@@ -2,6 +2,7 @@ import type { TreeCore } from "./core.ts";
 import type { WriteType } from "./events.ts";
 import { Items } from "./items.ts";
 import { Path } from "./path.ts";
+import { newPlace, type Place } from "./walk.ts";
 
 /** Everything known about the write under way. One per tree and agent, used again for each write. */
 export class WriteState {
@@ -10,6 +11,8 @@ export class WriteState {
   readonly left: Path = new Path();
   readonly right: Path = new Path();
   readonly items: Items = new Items();
+  /** Where the writer has looked before it writes. */
+  readonly place: Place = newPlace();
   first = 0;
   last = 0;
   entry = 0;
@@ -19,6 +22,11 @@ export class WriteState {
   bulk = false;
   /** Entry that was stored at the requested first index. */
   old = 0;
+  /** The leaf of the last quick store, its range, and the tree's version since. */
+  hint = 0;
+  hintMin = 0;
+  hintMax = 0;
+  hintVersion = -1;
   /** The leaf, its last used slot and its range. */
   leaf = 0;
   end = 0;

@@ -26,11 +26,16 @@ import { MAX_INDEX } from "./geometry.ts";
 import * as L from "./layout.ts";
 import { exactFit, nodeStore, rewriteInPlace } from "./leaf-store.ts";
 import { endOf } from "./path.ts";
+import { quickStore } from "./quick-store.ts";
 import { locateSpan, rebalance, spanningStore, topUpLastLeaf } from "./rebuild.ts";
 import { newRoot, rootNodes, storeRoot } from "./root-store.ts";
 import { splitStore } from "./split.ts";
-import { scan } from "./walk.ts";
+import { leafSlotOf, walkAlone } from "./walk.ts";
 import { announce, type WriteState } from "./write-state.ts";
+
+// V8 folds constants of the module itself, but loads imported ones each time; see layout.ts.
+const { PIVOTS_F64, SLOTS } = L;
+const LEAF: typeof L.NodeType.Leaf = L.NodeType.Leaf;
 
 /**
  * Stores `entry` (0 = nothing) over `[first, last]`. The range has been checked; the lock is held.
@@ -40,6 +45,7 @@ import { announce, type WriteState } from "./write-state.ts";
  */
 export function write(w: WriteState, first: number, last: number, entry: number, bulk = false): number {
   const core = w.core;
+  if (entry !== 0 && quickStore(w, first, last, entry)) return w.old;
   w.first = w.requestedFirst = first;
   w.last = w.requestedLast = last;
   w.entry = entry;
@@ -52,6 +58,33 @@ export function write(w: WriteState, first: number, last: number, entry: number,
   }
   core.report(entry);
   return w.old;
+}
+
+/**
+ * As {@link write}, but only if nothing is stored in the range; `entry` 0 just looks.
+ *
+ * @returns -1, or the lowest index in use, with the tree unchanged
+ */
+export function writeIfEmpty(w: WriteState, first: number, last: number, entry: number): number {
+  const used = firstUsed(w, first, last);
+  if (used < 0 && entry !== 0) write(w, first, last, entry);
+  return used;
+}
+
+function firstUsed(w: WriteState, first: number, last: number): number {
+  const { core, place } = w;
+  core.arena.refresh();
+  walkAlone(core, first, place);
+  if (place.entry !== 0) return first;
+  return place.last < last ? place.last + 1 : -1;
+}
+
+/** Erases the whole range that `index` lies in; `w` as after {@link write}. @returns its entry, 0 if none */
+export function eraseAt(w: WriteState, index: number): number {
+  const { core, place } = w;
+  core.arena.refresh();
+  walkAlone(core, index, place);
+  return place.entry === 0 ? 0 : write(w, place.first, place.last, 0);
 }
 
 /**
@@ -85,13 +118,13 @@ export function clear(w: WriteState): void {
 
 function store(w: WriteState): void {
   const { core } = w;
-  const root = core.rootWord;
+  const root = core.root;
   if (root <= 0) {
     w.old = w.first === 0 ? 0 - root : 0;
     return storeRoot(w, root);
   }
   locate(w);
-  w.old = core.i32[w.leaf + L.SLOTS + w.slot]!;
+  w.old = core.i32[w.leaf + SLOTS + w.slot]!;
   act(w, chooseType(w));
 }
 
@@ -122,7 +155,7 @@ function locate(w: WriteState): void {
   w.leafMin = left.min[level]!;
   w.leafMax = left.max[level]!;
   w.end = endOf(core.i32, w.leaf);
-  const pivots = (w.leaf >> 1) + L.PIVOTS_F64;
+  const pivots = (w.leaf >> 1) + PIVOTS_F64;
   w.slotMin = w.slot === 0 ? w.leafMin : core.f64[pivots + w.slot - 1]! + 1;
   w.slotMax = core.f64[pivots + w.slot]!;
 }
@@ -133,13 +166,18 @@ function chooseType(w: WriteState): WriteType {
     if (w.first !== 0 || w.last !== MAX_INDEX) locateSpan(w);
     return w.first === 0 && w.last === MAX_INDEX ? "new_root" : "spanning_store";
   }
-  w.slotLast = scan(core.f64, w.leaf, w.last);
-  w.endPivot = core.f64[(w.leaf >> 1) + L.PIVOTS_F64 + w.slotLast]!;
+  if (w.last <= w.slotMax) {
+    w.slotLast = w.slot;
+    w.endPivot = w.slotMax;
+  } else {
+    w.slotLast = leafSlotOf(core.f64, w.leaf, w.last);
+    w.endPivot = core.f64[(w.leaf >> 1) + PIVOTS_F64 + w.slotLast]!;
+  }
   if (w.entry === 0) widen(w);
   if (w.first === w.slotMin && w.last === w.slotMax) return "exact_fit";
   if (w.first === 0 && w.last === MAX_INDEX) return "new_root";
   const newEnd = newEndOf(w);
-  if (newEnd < core.minSlotsOf(L.NodeType.Leaf) && !w.bulk) return w.leafIsRoot ? "node_store" : "rebalance";
+  if (newEnd < core.minSlotsOf(LEAF) && !w.bulk) return w.leafIsRoot ? "node_store" : "rebalance";
   if (newEnd >= core.geometry.leafSlots) return "split_store";
   if (core.rcu) return "node_store";
   if (w.slot === w.end) return "append";
@@ -155,8 +193,8 @@ function leavesLeaf(w: WriteState): boolean {
 /** A write of nothing takes in the empty slot it begins or ends in, or which lies beside it, of this leaf. */
 function widen(w: WriteState): void {
   const { i32, f64 } = w.core;
-  const slots = w.leaf + L.SLOTS;
-  const pivots = (w.leaf >> 1) + L.PIVOTS_F64;
+  const slots = w.leaf + SLOTS;
+  const pivots = (w.leaf >> 1) + PIVOTS_F64;
   if (i32[slots + w.slotLast] === 0) {
     w.last = w.endPivot;
   } else if (w.last === w.endPivot && w.slotLast !== w.end && i32[slots + w.slotLast + 1] === 0) {

@@ -1,5 +1,5 @@
 import { Arena } from "@faultline/arena";
-import { SharedMapleTree, type TreeOptions, type WriteEvent } from "@faultline/maple-tree";
+import { KERNEL_GEOMETRY, SharedMapleTree, type TreeOptions, type WriteEvent } from "@faultline/maple-tree";
 
 export interface Fixture {
   readonly arena: Arena;
@@ -10,9 +10,9 @@ export interface Fixture {
 
 /** An empty tree in an arena of its own, with its writes recorded. */
 export function makeTree(options: TreeOptions & { shared?: boolean } = {}): Fixture {
-  const { shared = false, ...treeOptions } = options;
+  const { shared = false, geometry = KERNEL_GEOMETRY, ...treeOptions } = options;
   const arena = Arena.create({ bytes: 1 << 18, bytesMax: 1 << 26, shared, debug: true });
-  const tree = SharedMapleTree.create(arena, treeOptions);
+  const tree = SharedMapleTree.create(arena, { geometry, ...treeOptions });
   const writes: WriteEvent[] = [];
   tree.onWrite = (event) => writes.push(event);
   return { arena, tree, writes };

@@ -1,6 +1,12 @@
 import { readFileSync } from "node:fs";
 import { Arena } from "@faultline/arena";
-import { MAX_INDEX, SharedMapleTree, type WriteEvent, type WriteType } from "@faultline/maple-tree";
+import {
+  KERNEL_GEOMETRY,
+  MAX_INDEX,
+  SharedMapleTree,
+  type WriteEvent,
+  type WriteType,
+} from "@faultline/maple-tree";
 import { describe, expect, it } from "vitest";
 import * as L from "../src/layout.ts";
 
@@ -87,7 +93,11 @@ describe("node layouts recorded from Linux 6.12", () => {
     "sequence %i makes the same kinds of write, reserves as many nodes, and ends with the same nodes and gaps",
     (_, { rcu, alloc, ops, final }) => {
       const arena = Arena.create({ bytes: 1 << 18, bytesMax: 1 << 24, debug: true });
-      const tree = SharedMapleTree.create(arena, { rcu: rcu === 1, gaps: alloc === 1 });
+      const tree = SharedMapleTree.create(arena, {
+        geometry: KERNEL_GEOMETRY,
+        rcu: rcu === 1,
+        gaps: alloc === 1,
+      });
       const writes: WriteEvent[] = [];
       tree.onWrite = (event) => writes.push(event);
       ops.forEach(([first, last, entry, type, reserved, height], n) => {

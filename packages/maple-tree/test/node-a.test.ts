@@ -8,6 +8,7 @@ import {
 } from "@faultline/maple-tree";
 import { type BuiltTree, buildFromLayout, type MailVariant, mailTree } from "@faultline/maple-tree/testing";
 import { describe, expect, it } from "vitest";
+import * as L from "../src/layout.ts";
 import { rangesText } from "./helpers.ts";
 
 // Store nothing over the mail's p4: 150 up to, but not including, 200.
@@ -30,7 +31,7 @@ function example(variant: MailVariant, options: TreeOptions): Example {
 /** Slots in use and last index of a node. */
 function shape({ tree }: Example, node: number): [slots: number, last: number] {
   const end = tree.core.i32[node + 1]! & 0xff;
-  return [end + 1, tree.core.f64[(node >> 1) + 10 + end]!];
+  return [end + 1, tree.core.f64[(node >> 1) + L.PIVOTS_F64 + end]!];
 }
 
 const AFTER_A = "0-49=1 50-99=2 100-149=3 150-249=. 250-999=6";
@@ -140,13 +141,13 @@ describe("the old leaf", () => {
     expect(built).not.toContain(a);
     expect(freed).toEqual([]);
     // What a reader that stands in A still reads is the old leaf, whole: p4 is there.
-    expect([tree.core.i32[a + 4 + 3], tree.core.f64[(a >> 1) + 10 + 3]]).toEqual([4, 199]);
+    expect([tree.core.i32[a + 4 + 3], tree.core.f64[(a >> 1) + L.PIVOTS_F64 + 3]]).toEqual([4, 199]);
     arena.rcu.readUnlock();
 
     expect(cache.reclaim()).toBeGreaterThan(60);
     expect(freed[0]).toBe(a);
     expect(cache.stats()).toMatchObject({ deferred: 0, live: tree.nodeCount });
-    const again = new Set(Array.from({ length: freed.length }, () => cache.alloc()));
+    const again = new Set(Array.from({ length: cache.stats().free }, () => cache.alloc()));
     expect(again.has(a)).toBe(true);
     for (const node of again) cache.free(node);
     tree.assertValid();

@@ -4,7 +4,13 @@
  */
 import { readFileSync } from "node:fs";
 import { Arena } from "@faultline/arena";
-import { MAX_INDEX, type MapleCursor, MapleError, SharedMapleTree } from "@faultline/maple-tree";
+import {
+  KERNEL_GEOMETRY,
+  MAX_INDEX,
+  type MapleCursor,
+  MapleError,
+  SharedMapleTree,
+} from "@faultline/maple-tree";
 import { describe, expect, it } from "vitest";
 
 const probe = readFileSync(new URL("data/probe.txt", import.meta.url), "utf8");
@@ -45,7 +51,7 @@ class Probe {
 
   empty(): void {
     const arena = Arena.create({ bytes: 1 << 16, bytesMax: 1 << 24 });
-    this.tree = SharedMapleTree.create(arena, { gaps: this.gaps, rcu: false });
+    this.tree = SharedMapleTree.create(arena, { geometry: KERNEL_GEOMETRY, gaps: this.gaps, rcu: false });
     this.cursor = this.tree.cursor();
   }
 

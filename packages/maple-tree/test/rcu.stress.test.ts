@@ -4,15 +4,7 @@ import { Worker } from "node:worker_threads";
 import { Arena } from "@faultline/arena";
 import { type Geometry, KERNEL_GEOMETRY, SharedMapleTree, TEACHING_GEOMETRY } from "@faultline/maple-tree";
 import { describe, expect, it } from "vitest";
-import {
-  type Answer,
-  BLOCK,
-  CLOCK,
-  describe as entryFor,
-  Signal,
-  type Task,
-  zoneOf,
-} from "./self-describing.ts";
+import { type Answer, BLOCK, CLOCK, mapPinned, Signal, type Task } from "./self-describing.ts";
 
 const SECONDS = Number(process.env["FAULTLINE_STRESS_SECONDS"] ?? 10);
 const SEED = Number(process.env["FAULTLINE_STRESS_SEED"] ?? 20221124);
@@ -23,14 +15,11 @@ interface Outcome {
   readonly reader: Answer;
 }
 
-/** Pinned blocks mapped in pieces of 16 indices, the clock at 1; and the words for signals. */
+/** A tree with its pinned blocks, and the words for signals. */
 function newTree(geometry: Geometry): [tree: SharedMapleTree, signals: number] {
   const arena = Arena.create({ bytes: 1 << 16, bytesMax: 1 << 26, shared: true, debug: true });
   const tree = SharedMapleTree.create(arena, { geometry, gaps: true });
-  for (let first = 0; first < CLOCK; first += 16) {
-    if (zoneOf(first) === "pinned") tree.storeRange(first, first + 15, entryFor(first, first + 15));
-  }
-  tree.storeRange(CLOCK, CLOCK, 1);
+  mapPinned(tree);
   const signals = arena.allocWords(Signal.WORDS);
   arena.i32[signals + Signal.Clock] = 1;
   return [tree, signals];

@@ -9,6 +9,8 @@
  * whatever a reader finds must lie inside what the entry says. The last index is the clock: an entry that only
  * grows, and which a reader must not find older than the last store that had returned before it looked.
  */
+import type { SharedMapleTree, SharedMapleTreeHandle } from "@faultline/maple-tree";
+
 export const BLOCK = 1024;
 export const BLOCKS = 64;
 export const SPACE: number = BLOCK * BLOCKS;
@@ -17,12 +19,12 @@ export const CLOCK: number = SPACE - 1;
 const LENGTH_BITS = 13;
 
 /** Words for signals between the agents. */
-export const Signal = { Ready: 0, Stop: 1, Clock: 2, Reads: 3, WORDS: 16 } as const;
+export const Signal = { Ready: 0, Stop: 1, Clock: 2, Reads: 3, Writes: 4, WORDS: 16 } as const;
 
 /** What a worker is to do, and with which words. */
 export interface Task {
   readonly kind: "write" | "read";
-  readonly handle: import("@faultline/maple-tree").SharedMapleTreeHandle;
+  readonly handle: SharedMapleTreeHandle;
   /** First of {@link Signal.WORDS} words. */
   readonly signals: number;
   readonly seed: number;
@@ -46,6 +48,14 @@ export function zoneOf(index: number): "pinned" | "churn" | "void" {
 /** The entry for a range of at most 8191 indices. */
 export function describe(first: number, last: number): number {
   return (first << LENGTH_BITS) | (last - first + 1);
+}
+
+/** A tree in which the pinned blocks are mapped in pieces of 16 indices, and the clock stands at 1. */
+export function mapPinned(tree: SharedMapleTree): void {
+  for (let first = 0; first < CLOCK; first += 16) {
+    if (zoneOf(first) === "pinned") tree.storeRange(first, first + 15, describe(first, first + 15));
+  }
+  tree.storeRange(CLOCK, CLOCK, 1);
 }
 
 /** Is `[first, last]` inside the range for which `entry` was made? */

@@ -118,7 +118,7 @@ describe("errors", () => {
 
   it("refuses a geometry that nodes have no room for", () => {
     const arena = Arena.create({ bytes: 1 << 16 });
-    for (const bad of [{ leafSlots: 17 }, { rangeSlots: 5 }, { arangeSlots: 11 }, { leafSlots: 8.5 }]) {
+    for (const bad of [{ leafSlots: 29 }, { rangeSlots: 5 }, { arangeSlots: 17 }, { leafSlots: 8.5 }]) {
       expect(() => SharedMapleTree.create(arena, { geometry: { ...KERNEL_GEOMETRY, ...bad } })).toThrow(
         RangeError,
       );

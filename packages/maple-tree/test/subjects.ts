@@ -9,6 +9,7 @@ import {
   TEACHING_GEOMETRY,
   type ValueRange,
   type Violation,
+  WIDE_GEOMETRY,
 } from "@faultline/maple-tree";
 import type { TreeCore } from "../src/core.ts";
 
@@ -44,12 +45,12 @@ export interface Variant {
 
 /** Both kinds of tree, both geometries, with RCU and without. */
 export const VARIANTS: readonly Variant[] = (["SharedMapleTree", "MapleTree"] as const).flatMap((kind) =>
-  [KERNEL_GEOMETRY, TEACHING_GEOMETRY].flatMap((geometry) =>
+  [KERNEL_GEOMETRY, WIDE_GEOMETRY, TEACHING_GEOMETRY].flatMap((geometry) =>
     [true, false].map((rcu) => ({
       kind,
       geometry,
       rcu,
-      name: `${kind}, ${geometry === KERNEL_GEOMETRY ? "kernel" : "teaching"} geometry, ${rcu ? "RCU" : "no RCU"}`,
+      name: `${kind}, ${geometry === KERNEL_GEOMETRY ? "kernel" : geometry === WIDE_GEOMETRY ? "wide" : "teaching"} geometry, ${rcu ? "RCU" : "no RCU"}`,
     })),
   ),
 );

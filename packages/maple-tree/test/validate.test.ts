@@ -40,7 +40,7 @@ const FAULTS: readonly [name: string, invariants: string[], fault: (t: Broken) =
       const end = endOf(i32, a);
       f64[pivot(a, 1)] = f64[pivot(a, end)]!;
       i32.fill(0, a + L.SLOTS + 2, a + L.SLOTS + 16);
-      f64.fill(0, pivot(a, 2), pivot(a, 16));
+      f64.fill(Infinity, pivot(a, 2), pivot(a, 16));
       i32[a + L.META] = 1;
     },
   ],

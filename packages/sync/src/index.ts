@@ -60,6 +60,8 @@ export {
   RobustMutex,
   type RobustMutexOptions,
   type RobustOptions,
+  RobustPerWorkerRwSem,
+  type RobustPerWorkerRwSemOptions,
   RobustRwSem,
   type RobustRwSemOptions,
   RobustSemaphore,
@@ -67,9 +69,8 @@ export {
   RobustSpinLock,
 } from "./robust.ts";
 export type { RwSemOwner } from "./rwsem/owner.ts";
-export type { RwSemOptions, RwSemPolicy } from "./rwsem/policy.ts";
 export { SharedLock } from "./rwsem/shared-lock.ts";
-export { RwSem, WriteGuard } from "./rwsem.ts";
+export { RwSem, type RwSemOptions, type RwSemPolicy, WriteGuard } from "./rwsem.ts";
 export { Semaphore } from "./semaphore.ts";
 export { SeqCount } from "./seqcount.ts";
 export { SeqLatch } from "./seqlatch.ts";

@@ -47,6 +47,7 @@ import {
 } from "./words.ts";
 
 export { WriteGuard } from "./rwsem/guard.ts";
+export type { RwSemOptions, RwSemPolicy } from "./rwsem/policy.ts";
 
 // Copies for the fast paths: the compiler folds a constant of this module into the code, but loads an imported
 // one from its module each time, which cost a read 2 ns of 17.

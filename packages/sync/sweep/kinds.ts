@@ -6,8 +6,10 @@
  */
 import {
   type Agents,
+  RcuDomain,
   type Recoverable,
   RobustMutex,
+  RobustPerWorkerRwSem,
   RobustRwSem,
   RobustSemaphore,
   RobustSpinLock,
@@ -62,6 +64,29 @@ function exclusive(lock: Exclusive): SweptLock {
   };
 }
 
+/** The same, but who takes it looks by itself whether the owner died. */
+function byHand(lock: RobustMutex, repair: () => void): SweptLock {
+  const adopt = (isTaken: boolean): boolean => {
+    if (!isTaken || !lock.ownerDied) return isTaken;
+    try {
+      repair();
+    } catch {
+      lock.unlock();
+      lock.tryLock(); // throws: given back unrepaired, it is unusable
+      throw new Error(`${lock} can be taken after it was given back unrepaired`);
+    }
+    lock.markConsistent();
+    return true;
+  };
+  const write: Side = {
+    lock: (options) => adopt(lock.lock(options)),
+    tryLock: () => adopt(lock.tryLock()),
+    lockAsync: async (options) => adopt(await lock.lockAsync(options)),
+    unlock: () => lock.unlock(),
+  };
+  return { ...exclusive(lock), write };
+}
+
 function seqLock(lock: SeqLock): SweptLock {
   const write: Side = {
     lock: (options) => lock.writeLock(options),
@@ -78,10 +103,10 @@ function seqLock(lock: SeqLock): SweptLock {
   };
 }
 
-function shared(lock: RobustRwSem): SweptLock {
+function shared(lock: RobustRwSem | RobustPerWorkerRwSem): SweptLock {
   const write: Side = {
     lock: (options) => lock.downWrite(options),
-    tryLock: () => lock.tryDownWrite(),
+    tryLock: () => ("tryDownWrite" in lock ? lock.tryDownWrite() : lock.downWrite({ timeoutMs: 0 })),
     lockAsync: (options) => lock.downWriteAsync(options),
     unlock: () => lock.upWrite(),
   };
@@ -116,6 +141,15 @@ function semaphore(lock: RobustSemaphore): SweptLock {
   };
 }
 
+/** Slots of a semaphore with a slot per worker: more than a sweep has workers at once, by default. */
+const WORKERS = 12;
+
+/** The semaphore, and behind it the domain that its readers are in. */
+function perWorker(words: Int32Array, word: number, options: SweptOptions): SweptLock {
+  const rcu = new RcuDomain(words, word + RobustPerWorkerRwSem.words(WORKERS), { agentsMax: WORKERS });
+  return shared(new RobustPerWorkerRwSem(words, word, rcu, { ...options, workersMax: WORKERS }));
+}
+
 export const KINDS: readonly Kind[] = [
   {
     name: "RobustSpinLock",
@@ -131,6 +165,11 @@ export const KINDS: readonly Kind[] = [
       exclusive(new RobustMutex(words, word, { ...options, handoffAfter: 0 })),
   },
   {
+    name: "RobustMutex repaired by hand",
+    attach: (words, word, { agents, repair }) =>
+      byHand(new RobustMutex(words, word, { agents, repair: "manual" }), repair),
+  },
+  {
     name: "RobustRwSem",
     attach: (words, word, options) => shared(new RobustRwSem(words, word, options)),
   },
@@ -139,6 +178,7 @@ export const KINDS: readonly Kind[] = [
     attach: (words, word, options) =>
       shared(new RobustRwSem(words, word, { ...options, policy: "fair-fifo" })),
   },
+  { name: "RobustPerWorkerRwSem", attach: perWorker },
   { name: "SeqLock", attach: (words, word, options) => seqLock(new SeqLock(words, word, options)) },
   {
     name: "RobustSemaphore",

@@ -1,6 +1,6 @@
 import type { Arena } from "@faultline/arena";
 import type { TreeOptions } from "../core.ts";
-import { MAX_INDEX } from "../geometry.ts";
+import { KERNEL_GEOMETRY, MAX_INDEX } from "../geometry.ts";
 import { gapBelow, Items } from "../items.ts";
 import * as L from "../layout.ts";
 import { SharedMapleTree } from "../shared-tree.ts";
@@ -53,12 +53,12 @@ export class NodeNames {
 }
 
 /**
- * Builds a tree with exactly these nodes. The layout must be one that the invariants allow.
+ * Builds a tree with exactly these nodes, of the kernel's geometry unless `options` say otherwise. The layout must be one that the invariants allow.
  *
  * @throws Error listing the violated invariants otherwise; RangeError for a node with too many slots
  */
 export function buildFromLayout(arena: Arena, layout: NodeLayout, options: TreeOptions = {}): BuiltTree {
-  const tree = SharedMapleTree.create(arena, options);
+  const tree = SharedMapleTree.create(arena, { geometry: KERNEL_GEOMETRY, ...options });
   const names = new NodeNames();
   const { handle, height } = buildNode(tree, names, layout, 0, MAX_INDEX);
   const { core } = tree;

@@ -51,6 +51,6 @@ function* scanSteps(tree: SharedMapleTree, node: number, index: number): Generat
   for (let slot = 0; ; slot++) {
     const pivot = tree.core.f64[(node >> 1) + L.PIVOTS_F64 + slot]!;
     yield { what: "pivot", node, slot, value: pivot };
-    if (slot === 15 || !(pivot < index)) return slot;
+    if (slot === L.SLOTS_MAX - 1 || !(pivot < index)) return slot;
   }
 }

@@ -7,6 +7,7 @@
  *   publish before defer    else a reader that comes later still finds the leaf, and no grace period waits for it
  *   dead before defer       else the mark may hit memory that is somebody else's by then
  */
+import { clearBehind } from "../items.ts";
 import * as L from "../layout.ts";
 import { editedLeaf } from "../leaf-store.ts";
 import type { SharedMapleTree } from "../shared-tree.ts";
@@ -100,6 +101,7 @@ function buildInto(w: WriteState, node: number, parent: number): void {
     core.i32[node + L.SLOTS + s] = items.slot[s]!;
     core.f64[pivots + s] = items.pivot[s]!;
   }
+  clearBehind(core.i32, core.f64, node, L.NodeType.Leaf, items.count);
   core.i32[node + L.META] = items.count - 1;
   core.i32[node + L.PARENT] = parent;
   core.built(node);

@@ -155,12 +155,7 @@ export class RcuDomain extends RcuUpdater {
       this.#lockSlow(agent);
       return;
     }
-    agent.depth = MB_INSIDE;
-    const was =
-      this.#fast === undefined
-        ? Atomics.exchange(this.#words, this.#slot, agent.snapshot)
-        : this.#fast.rcuExchange(this.#stateAddress, agent.snapshot);
-    if (was !== NOBODY) renewAnnounced(agent);
+    this.#announce(agent);
   }
 
   /**
@@ -182,12 +177,7 @@ export class RcuDomain extends RcuUpdater {
       this.#unlockSlow(agent);
       return;
     }
-    agent.depth = MB_OUTSIDE;
-    const was =
-      this.#fast === undefined
-        ? Atomics.exchange(this.#words, this.#slot, NOBODY)
-        : this.#fast.rcuExchange(this.#stateAddress, NOBODY);
-    if ((was & 1) === 0) leaveMarked(agent, was);
+    this.#withdraw(agent);
   }
 
   /** Runs `fn` in a read section and returns its result. `fn` must not be async: the section ends with the call. */
@@ -303,13 +293,35 @@ export class RcuDomain extends RcuUpdater {
     endReading(agent.words, agent.slot);
   }
 
+  /** Begins an outermost section of flavour mb. */
+  #announce(agent: Agent): void {
+    agent.depth = MB_INSIDE;
+    const was =
+      this.#fast === undefined
+        ? Atomics.exchange(this.#words, this.#slot, agent.snapshot)
+        : this.#fast.rcuExchange(this.#stateAddress, agent.snapshot);
+    if (was !== NOBODY) renewAnnounced(agent);
+  }
+
+  /** Ends it. */
+  #withdraw(agent: Agent): void {
+    agent.depth = MB_OUTSIDE;
+    const was =
+      this.#fast === undefined
+        ? Atomics.exchange(this.#words, this.#slot, NOBODY)
+        : this.#fast.rcuExchange(this.#stateAddress, NOBODY);
+    if ((was & 1) === 0) leaveMarked(agent, was);
+  }
+
+  // The slow ways do not call readLock() and readUnlock() again: the lock checks replace these, and would count twice.
+
   /** Nested sections, the first after a quiescent state, and the first through this object. */
   #lockSlow(agent: Agent): void {
     if (agent.depth > 0) agent.depth++;
     else if (agent.depth <= DEPTH_MB_READING) agent.depth--;
     else {
       this.#claim();
-      if (agent.depth === DEPTH_MB) this.readLock();
+      if (agent.depth === DEPTH_MB) this.#announce(agent);
       else enterOnline(agent);
     }
   }
@@ -320,7 +332,7 @@ export class RcuDomain extends RcuUpdater {
     else if (agent.depth > 0 && agent.depth <= SPANNED) agent.depth--;
     else if (agent.depth === DEPTH_MB_READING) {
       this.#claim();
-      this.readUnlock();
+      this.#withdraw(agent);
     } else unlockSlow(agent);
   }
 

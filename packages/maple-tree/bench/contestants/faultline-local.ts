@@ -1,0 +1,73 @@
+import { MapleTree } from "@faultline/maple-tree";
+import type { Layout } from "../layout.ts";
+import type { Contestant, RangeMap } from "../range-map.ts";
+
+/** `MapleTree`: one thread, number values. */
+class LocalRanges implements RangeMap {
+  readonly tree: MapleTree<number>;
+
+  constructor(tree: MapleTree<number>) {
+    this.tree = tree;
+  }
+
+  insert(start: number, end: number, value: number): void {
+    this.tree.setRange(start, end - 1, value);
+  }
+
+  lookup(address: number): number {
+    return this.tree.get(address) ?? 0;
+  }
+
+  sum(): number {
+    return this.window(0, Number.POSITIVE_INFINITY);
+  }
+
+  window(address: number, most: number): number {
+    const cursor = this.tree.cursor(address);
+    let sum = 0;
+    for (let left = most; left > 0; left--) {
+      const value = cursor.find();
+      if (value === undefined) break;
+      sum += cursor.index + (cursor.last + 1) + value;
+    }
+    return sum;
+  }
+
+  overwrite(start: number, end: number, value: number): void {
+    this.tree.setRange(start, end - 1, value);
+  }
+
+  erase(start: number): void {
+    this.tree.delete(start);
+  }
+
+  gapLow(low: number, high: number, size: number): number {
+    if (high - low < size) return -1;
+    const cursor = this.tree.cursor();
+    return cursor.emptyArea(low, high - 1, size) === 0 ? cursor.index : -1;
+  }
+
+  gapHigh(low: number, high: number, size: number): number {
+    if (high - low < size) return -1;
+    const cursor = this.tree.cursor();
+    return cursor.emptyAreaRev(low, high - 1, size) === 0 ? cursor.index : -1;
+  }
+
+  visit(fn: (start: number, end: number, value: number) => void): void {
+    for (const { first, last, value } of this.tree) fn(first, last + 1, value);
+  }
+}
+
+export const contestant: Contestant = {
+  make: (gaps) => new LocalRanges(new MapleTree<number>({ gaps })),
+  bulk: ({ n, start, end }: Layout) => {
+    const ranges = Array.from({ length: n }, (_, i) => ({
+      first: start[i],
+      last: end[i] - 1,
+      value: i + 1,
+    }));
+    const before = performance.now();
+    const tree = MapleTree.fromSorted(ranges);
+    return { ms: performance.now() - before, map: new LocalRanges(tree) };
+  },
+};

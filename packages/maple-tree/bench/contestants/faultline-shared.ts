@@ -1,0 +1,84 @@
+import { Arena } from "@faultline/arena";
+import { SharedMapleTree } from "@faultline/maple-tree";
+import type { Layout } from "../layout.ts";
+import type { Contestant, RangeMap } from "../range-map.ts";
+
+/** In WebAssembly memory, whose reads are one call, or in a plain buffer. */
+const newArena = (wasm: boolean): Arena => Arena.create({ shared: true, bytesMax: 2 ** 30, wasm });
+
+/** `SharedMapleTree` in RCU mode; every read has its read section, every write takes the lock. */
+export class SharedRanges implements RangeMap {
+  readonly tree: SharedMapleTree;
+
+  constructor(tree: SharedMapleTree) {
+    this.tree = tree;
+  }
+
+  insert(start: number, end: number, value: number): void {
+    this.tree.storeRange(start, end - 1, value);
+  }
+
+  lookup(address: number): number {
+    return this.tree.load(address);
+  }
+
+  sum(): number {
+    return this.window(0, Number.POSITIVE_INFINITY);
+  }
+
+  window(address: number, most: number): number {
+    const { rcu } = this.tree.arena;
+    const cursor = this.tree.cursor(address);
+    let sum = 0;
+    rcu.readLock();
+    for (let left = most; left > 0; left--) {
+      const entry = cursor.find();
+      if (entry === 0) break;
+      sum += cursor.index + (cursor.last + 1) + entry;
+    }
+    rcu.readUnlock();
+    return sum;
+  }
+
+  overwrite(start: number, end: number, value: number): void {
+    this.tree.storeRange(start, end - 1, value);
+  }
+
+  erase(start: number): void {
+    this.tree.erase(start);
+  }
+
+  gapLow(low: number, high: number, size: number): number {
+    if (high - low < size) return -1;
+    const cursor = this.tree.cursor();
+    return this.tree.locked(() => cursor.emptyArea(low, high - 1, size)) === 0 ? cursor.index : -1;
+  }
+
+  gapHigh(low: number, high: number, size: number): number {
+    if (high - low < size) return -1;
+    const cursor = this.tree.cursor();
+    return this.tree.locked(() => cursor.emptyAreaRev(low, high - 1, size)) === 0 ? cursor.index : -1;
+  }
+
+  visit(fn: (start: number, end: number, value: number) => void): void {
+    for (const { first, last, entry } of this.tree.entries()) fn(first, last + 1, entry);
+  }
+}
+
+/** The contestant with its arena in WebAssembly memory or not. */
+export function contestantOf(wasm: boolean): Contestant {
+  return {
+    make: (gaps) => new SharedRanges(SharedMapleTree.create(newArena(wasm), { gaps })),
+    bulk: ({ n, start, end }: Layout) => {
+      const ranges = Array.from({ length: n }, (_, i) => ({
+        first: start[i],
+        last: end[i] - 1,
+        entry: i + 1,
+      }));
+      const arena = newArena(wasm);
+      const before = performance.now();
+      const tree = SharedMapleTree.fromSorted(arena, ranges);
+      return { ms: performance.now() - before, map: new SharedRanges(tree) };
+    },
+  };
+}

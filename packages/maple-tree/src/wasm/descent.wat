@@ -1,0 +1,114 @@
+;; Readers of a tree in shared WebAssembly memory: what walk.ts does with Atomics, in one call.
+;;
+;; Words that change after publication (the root word, slots, parent words) are loaded atomically, everything else of
+;; a node plainly; the argument is at the top of walk.ts. Here an atomic load costs what a plain one does, in
+;; JavaScript it is a call of 7 ns. Addresses are in bytes; handles, words and offsets as in layout.ts, times four.
+;;
+;; `pnpm --filter @faultline/maple-tree wasm` assembles this into descent.generated.ts.
+(module
+  (import "maple" "memory" (memory 0 65536 shared))
+
+  ;; Address of the pivot of $index in the node at $node, which $handle names: slotOf() of walk.ts.
+  (func $pivotOf (param $handle i32) (param $node i32) (param $index f64) (result i32)
+    (local $at i32)
+    ;; Eight pivots are 64 bytes: the last of the first four groups.
+    (local.set $at (i32.add (local.get $node)
+      (i32.shl (f64.lt (f64.load offset=184 (local.get $node)) (local.get $index)) (i32.const 6))))
+    (if (i32.ne (i32.and (local.get $handle) (i32.const 31)) (i32.const 3))
+      (then
+        (local.set $at (i32.add (local.get $at)
+          (i32.shl
+            (i32.add
+              (f64.lt (f64.load offset=248 (local.get $node)) (local.get $index))
+              (f64.lt (f64.load offset=312 (local.get $node)) (local.get $index)))
+            (i32.const 6))))))
+    (local.set $at (i32.add (local.get $at)
+      (i32.shl
+        (i32.add
+          (i32.add
+            (f64.lt (f64.load offset=136 (local.get $at)) (local.get $index))
+            (f64.lt (f64.load offset=152 (local.get $at)) (local.get $index)))
+          (f64.lt (f64.load offset=168 (local.get $at)) (local.get $index)))
+        (i32.const 4))))
+    (i32.add (local.get $at)
+      (i32.shl (f64.lt (f64.load offset=128 (local.get $at)) (local.get $index)) (i32.const 3))))
+
+  ;; A word that changes.
+  (func (export "load") (param $word i32) (result i32)
+    (i32.atomic.load (local.get $word)))
+
+  ;; The entry stored at $index, 0 if none, of the tree whose root word is at $root: lookupConcurrent() of walk.ts.
+  (func (export "lookup") (param $root i32) (param $index f64) (result i32)
+    (local $handle i32) (local $node i32) (local $next i32)
+    (loop $restart
+      (local.set $handle (i32.atomic.load (local.get $root)))
+      (if (i32.le_s (local.get $handle) (i32.const 0))
+        (then (return (select
+          (i32.sub (i32.const 0) (local.get $handle))
+          (i32.const 0)
+          (f64.eq (local.get $index) (f64.const 0))))))
+      (loop $level
+        (local.set $node (i32.shl (i32.and (local.get $handle) (i32.const -32)) (i32.const 2)))
+        (local.set $next (i32.atomic.load offset=16 (i32.add (local.get $node)
+          (i32.shr_u
+            (i32.sub (call $pivotOf (local.get $handle) (local.get $node) (local.get $index)) (local.get $node))
+            (i32.const 1)))))
+        (br_if $restart (i32.eq
+          (i32.atomic.load (local.get $node))
+          (i32.and (local.get $handle) (i32.const -32))))
+        (if (i32.eq (i32.and (local.get $handle) (i32.const 31)) (i32.const 1))
+          (then (return (local.get $next))))
+        (local.set $handle (local.get $next))
+        (br $level)))
+    (unreachable))
+
+  ;; Writes what is stored in the leaf of $index, from the slot of $index on, to $out, and returns the number of
+  ;; ranges, or -1 if the tree has no node. $out: last index of the leaf, then 28 first indices, 28 last indices
+  ;; (f64) and 28 entries (i32). The leaf has been found alive after all of its slots had been loaded.
+  (func (export "leafFrom") (param $root i32) (param $index f64) (param $out i32) (result i32)
+    (local $handle i32) (local $node i32) (local $pivot i32) (local $min f64) (local $max f64)
+    (local $entry i32) (local $end i32) (local $to i32) (local $last f64)
+    (loop $restart
+      (local.set $handle (i32.atomic.load (local.get $root)))
+      (if (i32.le_s (local.get $handle) (i32.const 0)) (then (return (i32.const -1))))
+      (local.set $min (f64.const 0))
+      (local.set $max (f64.const 9007199254740991))
+      (block $leaf
+        (loop $level
+          (local.set $node (i32.shl (i32.and (local.get $handle) (i32.const -32)) (i32.const 2)))
+          (local.set $pivot (call $pivotOf (local.get $handle) (local.get $node) (local.get $index)))
+          (br_if $leaf (i32.eq (i32.and (local.get $handle) (i32.const 31)) (i32.const 1)))
+          (if (i32.ne (local.get $pivot) (local.get $node))
+            (then (local.set $min (f64.add (f64.load offset=120 (local.get $pivot)) (f64.const 1)))))
+          (local.set $max (f64.load offset=128 (local.get $pivot)))
+          (local.set $entry (i32.atomic.load offset=16 (i32.add (local.get $node)
+            (i32.shr_u (i32.sub (local.get $pivot) (local.get $node)) (i32.const 1)))))
+          (br_if $restart (i32.eq
+            (i32.atomic.load (local.get $node))
+            (i32.and (local.get $handle) (i32.const -32))))
+          (local.set $handle (local.get $entry))
+          (br $level)))
+      (if (i32.ne (local.get $pivot) (local.get $node))
+        (then (local.set $min (f64.add (f64.load offset=120 (local.get $pivot)) (f64.const 1)))))
+      (f64.store (local.get $out) (local.get $max))
+      (local.set $to (local.get $out))
+      (block $done
+        (loop $slot
+          (local.set $last (f64.load offset=128 (local.get $pivot)))
+          (local.set $entry (i32.atomic.load offset=16 (i32.add (local.get $node)
+            (i32.shr_u (i32.sub (local.get $pivot) (local.get $node)) (i32.const 1)))))
+          (f64.store offset=8 (local.get $to) (local.get $min))
+          (f64.store offset=232 (local.get $to) (local.get $last))
+          (i32.store offset=456 (i32.sub (local.get $to)
+            (i32.shr_u (i32.sub (local.get $to) (local.get $out)) (i32.const 1))) (local.get $entry))
+          (local.set $to (i32.add (local.get $to)
+            (i32.shl (i32.ne (local.get $entry) (i32.const 0)) (i32.const 3))))
+          (br_if $done (f64.ge (local.get $last) (local.get $max)))
+          (local.set $min (f64.add (local.get $last) (f64.const 1)))
+          (local.set $pivot (i32.add (local.get $pivot) (i32.const 8)))
+          (br $slot)))
+      (br_if $restart (i32.eq
+        (i32.atomic.load (local.get $node))
+        (i32.and (local.get $handle) (i32.const -32))))
+      (return (i32.shr_u (i32.sub (local.get $to) (local.get $out)) (i32.const 3))))
+    (unreachable)))
