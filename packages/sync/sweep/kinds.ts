@@ -64,6 +64,29 @@ function exclusive(lock: Exclusive): SweptLock {
   };
 }
 
+/** The same, but who takes it looks by itself whether the owner died. */
+function byHand(lock: RobustMutex, repair: () => void): SweptLock {
+  const adopt = (isTaken: boolean): boolean => {
+    if (!isTaken || !lock.ownerDied) return isTaken;
+    try {
+      repair();
+    } catch {
+      lock.unlock();
+      lock.tryLock(); // throws: given back unrepaired, it is unusable
+      throw new Error(`${lock} can be taken after it was given back unrepaired`);
+    }
+    lock.markConsistent();
+    return true;
+  };
+  const write: Side = {
+    lock: (options) => adopt(lock.lock(options)),
+    tryLock: () => adopt(lock.tryLock()),
+    lockAsync: async (options) => adopt(await lock.lockAsync(options)),
+    unlock: () => lock.unlock(),
+  };
+  return { ...exclusive(lock), write };
+}
+
 function seqLock(lock: SeqLock): SweptLock {
   const write: Side = {
     lock: (options) => lock.writeLock(options),
