@@ -64,7 +64,6 @@ export const pairs: readonly ModelPair[] = [
     broken: writerFirst("reader-pref"),
     finds: CAME_BEFORE,
     limits: { bound: 1 },
-    fullLimits: { bound: 2 },
   })),
   {
     name: "RwSem, policy reader-pref: a reader waits for no writer that waits",
