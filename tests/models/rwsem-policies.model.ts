@@ -1,6 +1,6 @@
 // RwSem: who is let in before whom is what the policy says.
 import type { Model } from "@faultline/interleave";
-import { RwSem, type RwSemPolicy } from "@faultline/sync/rwsem";
+import { RwSem, type RwSemPolicy } from "@faultline/sync";
 import { type ModelPair, zeroed } from "./support.ts";
 
 const WRITTEN = RwSem.WORDS;
