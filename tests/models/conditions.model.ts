@@ -181,7 +181,6 @@ export const pairs: readonly ModelPair[] = [
     broken: items(Silent),
     finds: /nobody wakes/,
     limits: { bound: 2 },
-    fullLimits: { bound: 4 },
   },
   {
     name: "WaitQueueHead wakes everybody when the condition holds",

@@ -177,7 +177,6 @@ export const pairs: readonly ModelPair[] = [
     broken: srcuModel(sleeper, srcuTooEarly, awaitSleepers),
     finds: FINDS,
     limits: { bound: 1 },
-    fullLimits: { bound: 2 },
   },
   {
     name: "SrcuDomain: of two sections of an agent each counts",

@@ -232,12 +232,12 @@ export function throughLoads<T>(loads: Loads, fn: () => T): T {
   }
 }
 
-/** Is this word a slot of a node? */
+/** Is this word a slot of a node? Those of one are in as many words as it is aligned to, behind its parent word. */
 export function isSlot(word: number): boolean {
-  return word >= NODES && word % layout.NODE_WORDS >= layout.SLOTS;
+  return word >= NODES && word % layout.NODE_ALIGN >= layout.SLOTS;
 }
 
 /** Is this the word that tells whether a node is dead? */
 export function isParent(word: number): boolean {
-  return word >= NODES && word % layout.NODE_WORDS === layout.PARENT;
+  return word >= NODES && word % layout.NODE_ALIGN === layout.PARENT;
 }

@@ -81,7 +81,7 @@ let tested = 0;
 /** Tests a node before it loads the slot. */
 export const testsFirst: Loads = (load, view, word) => {
   if (isParent(word)) return tested;
-  if (isSlot(word)) tested = load(view, word - (word % layout.NODE_WORDS) + layout.PARENT);
+  if (isSlot(word)) tested = load(view, word - (word % layout.NODE_ALIGN) + layout.PARENT);
   return load(view, word);
 };
 

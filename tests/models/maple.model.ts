@@ -261,8 +261,7 @@ function stale(name: (typeof REPLACING)[number]): ModelPair {
     broken: against(scene, reading, { writes: twins.publishesPlainly }),
     finds: /neither old nor new|RangeError|no end|spun on/,
     options: { stale: true },
-    limits: { bound: 1 },
-    fullLimits: { bound: 1 },
+    limits: { bound: 1, full: 1 },
     isLong: name !== "rootLeaf",
   };
 }

@@ -129,7 +129,6 @@ function exclusion(name: string, Kind: LockClass, Broken: LockClass, Lossy: Lock
       broken: counting(Broken, 3),
       finds: /nothing that orders them|nobody wakes|spun on/,
       limits: { bound: 2 },
-      fullLimits: { bound: 3 },
     },
   ];
 }
@@ -150,6 +149,5 @@ export const pairs: readonly ModelPair[] = [
     broken: handoff(LetsGo),
     finds: /nothing that orders them|owed it|not locked/,
     limits: { bound: 2 },
-    fullLimits: { bound: 4 },
   },
 ];

@@ -131,7 +131,6 @@ export const pairs: readonly ModelPair[] = [
     broken: model(reader, noGracePeriod, reader),
     finds: FINDS,
     limits: { bound: 2 },
-    fullLimits: { bound: 3 },
   },
   {
     name: "RcuDomain: two that wait share a grace period",
@@ -139,6 +138,5 @@ export const pairs: readonly ModelPair[] = [
     broken: model(reader, cookieTooEarly, awaitReaders),
     finds: FINDS,
     limits: { bound: 2 },
-    fullLimits: { bound: 3 },
   },
 ];

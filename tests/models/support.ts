@@ -13,10 +13,8 @@ export interface ModelPair {
   readonly others?: readonly Twin[];
   /** What the checker is to do besides, in every run: kill threads, for example. */
   readonly options?: Pick<CheckOptions, "kills" | "killable" | "stale" | "timeouts">;
-  /** Limits for the normal test command, where all interleavings are too many; `pnpm model --full` has none. */
+  /** Where all interleavings are too many. */
   readonly limits?: Limits;
-  /** Limits of `pnpm model --full`, where all interleavings are too many even for that. Default none. */
-  readonly fullLimits?: Limits;
   /** Only run by `pnpm model --full`: it adds to a smaller model of the same what costs much. */
   readonly isLong?: boolean;
 }
@@ -31,7 +29,10 @@ export interface Twin {
 
 /** How far the search goes. */
 export interface Limits {
+  /** Most preemptions, in the normal test command. */
   readonly bound: number;
+  /** The same of `pnpm model --full`, infinity for all interleavings. Default: one more. */
+  readonly full?: number;
 }
 
 /** Zeroed shared words: of most locks that is a free one. */

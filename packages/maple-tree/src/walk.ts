@@ -35,7 +35,7 @@ export interface Place {
   /** Range of the leaf. */
   leafMin: number;
   leafMax: number;
-  /** Last used slot of the leaf, as far as nobody writes meanwhile. */
+  /** Last used slot of the leaf; of a concurrent tree 0, since nobody there may ask. */
   end: number;
 }
 
@@ -201,7 +201,8 @@ function walkConcurrent(core: TreeCore, index: number, place: Place): void {
         place.slot = slot;
         place.leafMin = min;
         place.leafMax = max;
-        place.end = i32[node + META]! & 0xff;
+        // Not from the metadata: that is the arena's word if the leaf has just died. Only steps without readers ask.
+        place.end = 0;
         return;
       }
       handle = next;
