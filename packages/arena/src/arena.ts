@@ -22,7 +22,7 @@
  * constant number of steps, or one batch of reclaimed objects, or while the buffer grows; never while callbacks
  * or hooks run.
  */
-import { type Agents, RcuDomain, RobustSpinLock, SharedMemory } from "@faultline/sync";
+import { type Agents, RcuDomain, type RcuFlavour, RobustSpinLock, SharedMemory } from "@faultline/sync";
 import { ArenaError, checkInteger } from "./errors.ts";
 import type { FailureScope } from "./failure.ts";
 import * as L from "./layout.ts";
@@ -58,6 +58,12 @@ export interface ArenaOptions {
    * the death of an agent at any instruction: see {@link Arena.agentDied}. Costs nothing where nobody dies.
    */
   readonly agents?: Agents;
+  /**
+   * How this agent's read sections of {@link Arena.rcu} are announced. `qsbr`: they cost no atomic operation, and
+   * grace periods wait until this agent returns to its event loop, blocks, or calls `arena.rcu.quiescentState()`. Each agent
+   * chooses for itself. Default `mb`.
+   */
+  readonly flavour?: RcuFlavour;
   /** Poison free objects and check the poison on alloc, to find writes after free. Default `false`. */
   readonly debug?: boolean;
 }
@@ -127,9 +133,9 @@ export class Arena {
   readonly #region: Region;
   readonly #caches = new Map<string, SlabCache>();
 
-  private constructor(region: Region) {
+  private constructor(region: Region, flavour: RcuFlavour | undefined) {
     this.#region = region;
-    this.rcu = new RcuDomain(region.i32, L.RCU);
+    this.rcu = new RcuDomain(region.i32, L.RCU, { ...(flavour && { flavour }) });
     region.onRepair = () => rebuildAll(region, this.rcu);
     if (isSharedBuffer(region.buffer)) return;
     unshared.set(region.buffer, this);
@@ -148,7 +154,7 @@ export class Arena {
    */
   static create(options: ArenaOptions = {}): Arena {
     const { shared = false, debug = false, agentsMax = AGENTS_MAX_DEFAULT, agents } = options;
-    const { magazineObjects = L.MAGAZINE_OBJECTS_MAX, wasm = false } = options;
+    const { magazineObjects = L.MAGAZINE_OBJECTS_MAX, wasm = false, flavour } = options;
     checkInteger("Arena.create: agentsMax", agentsMax, 1, AGENTS_MAX_LIMIT);
     checkInteger("Arena.create: magazineObjects", magazineObjects, 0, L.MAGAZINE_OBJECTS_MAX);
     if (agents !== undefined && !shared) {
@@ -171,7 +177,7 @@ export class Arena {
     words[L.FLAGS] = (debug ? L.FLAG_DEBUG : 0) | (agents === undefined ? 0 : L.FLAG_ROBUST);
     words[L.MAGIC] = L.MAGIC_VALUE;
     new RcuDomain(words, L.RCU, { agentsMax }).close();
-    return new Arena(new Region(buffer, agents, memory));
+    return new Arena(new Region(buffer, agents, memory), flavour);
   }
 
   /**
@@ -179,9 +185,10 @@ export class Arena {
    * thread this is the arena itself; elsewhere it is a copy made by structured cloning.
    *
    * @param agents - the registry, if the arena was created with it
+   * @param flavour - of this agent's read sections; see {@link ArenaOptions.flavour}
    * @throws ArenaError `EINVAL` if the buffer holds no arena, or one of another version, or `agents` are missing
    */
-  static attach(handle: ArenaHandle, agents?: Agents): Arena {
+  static attach(handle: ArenaHandle, agents?: Agents, flavour?: RcuFlavour): Arena {
     const memory = handle?.memory === undefined ? undefined : SharedMemory.attach({ memory: handle.memory });
     const buffer: unknown = memory?.buffer ?? handle?.buffer;
     if (!isSharedBuffer(buffer) && !(buffer instanceof ArrayBuffer)) {
@@ -199,7 +206,7 @@ export class Arena {
       const what = isRobust ? "was created with agents, attach needs them" : "was created without agents";
       throw new ArenaError("EINVAL", `Arena.attach: this arena ${what}`);
     }
-    return new Arena(new Region(buffer, agents, memory));
+    return new Arena(new Region(buffer, agents, memory), flavour);
   }
 
   /** A structured-cloneable name of this arena for {@link attach}. */

@@ -22,6 +22,9 @@ import { isEmpty, lookup } from "./walk.ts";
 import { clear, eraseAt, write, writeIfEmpty } from "./write.ts";
 import { WriteState } from "./write-state.ts";
 
+// A constant of this module, which V8 folds; see layout.ts.
+const RESERVED: number = ZERO_ENTRY;
+
 /** What another agent needs to open a tree; structured-cloneable. */
 export interface SharedMapleTreeHandle {
   readonly arena: ArenaHandle;
@@ -476,7 +479,7 @@ export class SharedMapleTree {
 
 /** What `load` says of an entry. */
 function visible(entry: number): number {
-  return entry === ZERO_ENTRY ? 0 : entry;
+  return entry === RESERVED ? 0 : entry;
 }
 
 function checkAllocated(call: string, entry: number): void {

@@ -19,8 +19,10 @@ import * as L from "./layout.ts";
 import { endOf } from "./path.ts";
 
 const FIRST_LIMIT = 64;
+// V8 folds constants of the module itself, but loads imported ones each time; see layout.ts.
+const RESERVED: number = ZERO_ENTRY;
 /** Entry of the integer 0. */
-const INTEGERS = ZERO_ENTRY + 1;
+const INTEGERS: number = ZERO_ENTRY + 1;
 const INTEGER_MAX = MAX_NODE_ENTRY - INTEGERS;
 
 /** The entry of a value that needs no table, 0 if it needs one. */
@@ -78,14 +80,14 @@ export class ValueTable<V> {
 
   /** The value of a handle, {@link ZERO} included. */
   value(handle: number): V | undefined {
-    if (handle < ZERO_ENTRY) return this.#values[handle];
-    return (handle === ZERO_ENTRY ? ZERO : handle - INTEGERS) as V;
+    if (handle < RESERVED) return this.#values[handle];
+    return (handle === RESERVED ? ZERO : handle - INTEGERS) as V;
   }
 
   /** The value of a handle; `undefined` for {@link ZERO}. */
   visible(handle: number): V | undefined {
-    if (handle < ZERO_ENTRY) return this.#values[handle];
-    return handle === ZERO_ENTRY ? undefined : ((handle - INTEGERS) as V);
+    if (handle < RESERVED) return this.#values[handle];
+    return handle === RESERVED ? undefined : ((handle - INTEGERS) as V);
   }
 
   /** Takes over all handles and values of another table. */
