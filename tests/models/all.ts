@@ -1,5 +1,6 @@
 // Every model of our own code, in the order of the packages.
 import { pairs as arena } from "./arena.model.ts";
+import { pairs as arenaSharing } from "./arena-sharing.model.ts";
 import { pairs as conditions } from "./conditions.model.ts";
 import { pairs as data } from "./data.model.ts";
 import { pairs as deaths } from "./deaths.model.ts";
@@ -9,7 +10,6 @@ import { pairs as locks } from "./locks.model.ts";
 import { pairs as maple } from "./maple.model.ts";
 import { pairs as queued } from "./queued-locks.model.ts";
 import { pairs as rcu } from "./rcu.model.ts";
-import { pairs as robust } from "./robust.model.ts";
 import { pairs as robustWaits } from "./robust-waits.model.ts";
 import { pairs as rwsem } from "./rwsem.model.ts";
 import { pairs as policies } from "./rwsem-policies.model.ts";
@@ -20,7 +20,6 @@ export const PAIRS: readonly ModelPair[] = [
   ...queued,
   ...rwsem,
   ...policies,
-  ...robust,
   ...deaths,
   ...robustWaits,
   ...events,
@@ -29,5 +28,6 @@ export const PAIRS: readonly ModelPair[] = [
   ...rcu,
   ...gracePeriods,
   ...arena,
+  ...arenaSharing,
   ...maple,
 ];

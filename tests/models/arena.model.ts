@@ -3,6 +3,7 @@ import { Arena, ArenaError, type SlabCache } from "@faultline/arena";
 import type { Model } from "@faultline/interleave";
 import { RcuDomain } from "@faultline/sync/rcu";
 import { expectWord, type ModelPair } from "./support.ts";
+import { privateCopy, sharedCopy } from "./unseen.ts";
 
 const CACHE = { name: "object", objectWords: 16 };
 /** Of full size from the start: the checker does not follow a buffer that grows. */
@@ -19,7 +20,7 @@ const LIVE = 2;
 const REUSED = -1;
 
 /** Without objects at hand the depot is all there is, and every call takes the lock. */
-function setup(magazineObjects = 0): Int32Array {
+function build(magazineObjects: number): Int32Array {
   const arena = Arena.create({ shared: true, bytes: BYTES, bytesMax: BYTES, magazineObjects });
   const cache = arena.cache(CACHE);
   const word = cache.alloc();
@@ -29,6 +30,11 @@ function setup(magazineObjects = 0): Int32Array {
   cache.free(cache.alloc());
   return arena.i32;
 }
+
+/** Built once. */
+const [WITHOUT, WITH] = [build(0), build(1)];
+const setup = (): Int32Array => sharedCopy(WITHOUT);
+const setupAtHand = (): Int32Array => sharedCopy(WITH);
 
 const attach = (words: Int32Array): Arena => Arena.attach({ buffer: words.buffer as SharedArrayBuffer });
 
@@ -90,9 +96,9 @@ function replacer(free: (cache: SlabCache, word: number) => void): (words: Int32
 }
 
 const model = (...threads: Model<Int32Array>["threads"]): Model<Int32Array> => ({
-  setup: () => setup(),
+  setup,
   threads,
-  after: (words) => attach(words).validate(),
+  after: (words) => Arena.attach({ buffer: privateCopy(words).buffer }).validate(),
 });
 
 /** Frees the published object, or is told that it is freed already; counts who was not. */
@@ -127,12 +133,12 @@ export const pairs: readonly ModelPair[] = [
         freer((cache, word) => cache.free(word)),
         freer((cache, word) => cache.free(word)),
       ),
-      setup: () => setup(1),
+      setup: setupAtHand,
       after: (words) => expectWord(words, FREES, 1, "frees that succeeded"),
     },
     broken: {
       ...model(freer(looksThenFrees), freer(looksThenFrees)),
-      setup: () => setup(1),
+      setup: setupAtHand,
       after: (words) => expectWord(words, FREES, 1, "frees that succeeded"),
     },
     finds: /frees that succeeded: 2/,

@@ -1,7 +1,7 @@
 // Robust locks: the owner, or a waiter, dies at any operation; the others get the lock and are told.
 import type { Model } from "@faultline/interleave";
 import { RobustRwSem } from "@faultline/sync";
-import { type Agents, RobustMutex, RobustSpinLock } from "@faultline/sync/robust";
+import { type Agents, RobustMutex, RobustSemaphore, RobustSpinLock } from "@faultline/sync/robust";
 import { agentId, agentsOf, fate, MORTAL_WORDS, mortal } from "./mortal.ts";
 import { inOwnMemory } from "./own-memory.ts";
 import { type ModelPair, zeroed } from "./support.ts";
@@ -131,6 +131,34 @@ function deadReader({ tells = true }: Mistakes = {}): Model<Int32Array> {
   };
 }
 
+/** Permits come back. */
+function permits({ tells = true }: Mistakes = {}): Model<Int32Array> {
+  const open = (words: Int32Array, agents: Agents): RobustSemaphore =>
+    new RobustSemaphore(words, 0, { agents, permits: 1, ...NEVER });
+  const use = (semaphore: RobustSemaphore): void => {
+    semaphore.down();
+    semaphore.up();
+  };
+  return {
+    setup: () => zeroed(WORDS),
+    threads: [
+      mortal(
+        MORTAL,
+        (words, agents) => use(open(words, agents)),
+        (words, agents, dead) => tells && open(words, agents).agentDied(dead),
+      ),
+      fate(MORTAL),
+      (words) => use(open(words, agentsOf(words, MORTAL, agentId(2)))),
+    ],
+    after: (words) => {
+      const semaphore = open(words, agentsOf(words, MORTAL, agentId(8)));
+      if (!semaphore.tryDown()) throw new Error("nobody has the permit, and nobody gets it");
+      semaphore.up();
+      semaphore.validate();
+    },
+  };
+}
+
 function lockPair(name: string, make: Make, bound: number | undefined): ModelPair {
   return {
     name: `${name}: half a write is repaired by the next owner, wherever the last one died`,
@@ -156,6 +184,13 @@ export const pairs: readonly ModelPair[] = [
     name: "RobustRwSem: a reader that dies stops no writer",
     sound: deadReader(),
     broken: deadReader({ tells: false }),
+    finds: /nobody wakes|spun on/,
+    limits: { bound: 1 },
+  },
+  {
+    name: "RobustSemaphore: the permit of the dead comes back",
+    sound: permits(),
+    broken: permits({ tells: false }),
     finds: /nobody wakes|spun on/,
     limits: { bound: 1 },
   },

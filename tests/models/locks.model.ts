@@ -100,5 +100,6 @@ export const pairs: readonly ModelPair[] = [
     broken: counting(WakesNobody, 3),
     finds: /nobody wakes/,
     limits: { bound: 2 },
+    fullLimits: { bound: 3 },
   },
 ];

@@ -1,8 +1,7 @@
 /*
  * Small trees, and for every type of write one that changes them: what readers run against.
  *
- * A scene is built once, with the globals as they were before any check, and copied word by word into the
- * shared memory of each execution: building a tree there would cost more than the execution itself.
+ * A scene is built once, and copied into the shared memory of each execution (unseen.ts).
  */
 import { Arena } from "@faultline/arena";
 import {
@@ -14,9 +13,8 @@ import {
   type WriteType,
 } from "@faultline/maple-tree";
 import { RcuDomain } from "@faultline/sync/rcu";
+import { privateCopy, sharedCopy } from "./unseen.ts";
 
-/** A constructor from before the check: what is done through it the checker does not see. */
-const Unseen = Int32Array;
 /** Of full size from the start: the checker does not follow a buffer that grows. */
 const BYTES = 2 * 16384;
 /** Where an arena has its RCU domain (packages/arena/src/arena.ts, the picture at the top). */
@@ -72,7 +70,7 @@ export function scene(options: SceneOptions): Scene {
   settle(arena, tree);
   const planned = clears === true ? "new_root" : tree.explain(...store).type;
   if (planned !== type) throw new Error(`scene: the store is a ${planned}, not a ${type}`);
-  const unclaimed: Int32Array[] = [new Unseen(arena.i32)];
+  const unclaimed: Int32Array[] = [privateCopy(arena.i32)];
   const before = [...tree.ranges()];
   for (let reader = 0; reader < AGENTS_MAX; reader++) unclaimed.push(claimed(unclaimed[reader]!));
   let published: Scene["published"];
@@ -105,14 +103,7 @@ function claimed(words: Int32Array): Int32Array {
   const rcu = new RcuDomain(copy, RCU);
   rcu.readLock();
   rcu.readUnlock();
-  return new Unseen(copy);
-}
-
-/** The words in a buffer of their own: that of a thread's if a thread asks, else that of the execution. */
-export function sharedCopy(words: Int32Array): Int32Array {
-  const buffer = new SharedArrayBuffer(words.byteLength);
-  new Unseen(buffer).set(words);
-  return new Int32Array(buffer);
+  return privateCopy(copy);
 }
 
 const three: readonly Stored[] = [

@@ -19,7 +19,8 @@ import { MAX_INDEX, type Range, SharedMapleTree } from "@faultline/maple-tree";
 import { layout, poisonNode } from "@faultline/maple-tree/testing";
 import { RcuDomain } from "@faultline/sync/rcu";
 import { SpinLock } from "@faultline/sync/spinlock";
-import { carryOut, NODES, RCU, type Scene, type Stored, sharedCopy } from "./maple-scenes.ts";
+import { carryOut, NODES, RCU, type Scene, type Stored } from "./maple-scenes.ts";
+import { sharedCopy } from "./unseen.ts";
 
 /** A thread of a model whose shared memory is a scene's. */
 export type MapleThread = (words: Int32Array) => unknown;
@@ -91,6 +92,14 @@ export function contents(scene: Scene, words: Int32Array): void {
     throw new Error("neither old nor new when all have gone");
 }
 
+/**
+ * The same in one read section, which contains those of the reading. What there is to be learnt of the beginnings
+ * and ends of sections, a reading with few of them shows as well.
+ */
+export function inOneSection(reading: Reading): Reading {
+  return (tree, ...given) => tree.arena.rcu.read(() => reading(tree, ...given));
+}
+
 /** Looks the indices up, each in a read section of its own. */
 export function lookups(...indices: readonly number[]): Reading {
   return (tree, scene) => {
@@ -116,21 +125,17 @@ export function watchedLookups(indices: readonly number[], how: Loads = asTheyAr
   };
 }
 
-/** Reads the ranges of `[first, last]` from a cursor, the empty ones too, in one read section or one for each. */
-export function cursor(sections: "one section" | "many sections", first = 0, last = MAX_INDEX): Reading {
+/** Reads the ranges of `[first, last]` from a cursor, the empty ones too, each in a read section of its own. */
+export function cursor(first = 0, last = MAX_INDEX): Reading {
   return (tree, scene) => {
-    const iterate = (): void => {
-      const at = tree.cursor(first);
-      let behind = first - 1;
-      let newest = 0;
-      for (let entry = at.walk(); behind < last; entry = at.nextRange()) {
-        const range = { first: at.index, last: at.last, entry };
-        newest = forward(newest, isOneOf(scene, range, behind, behind < first));
-        behind = at.last;
-      }
-    };
-    if (sections === "one section") tree.arena.rcu.read(iterate);
-    else iterate();
+    const at = tree.cursor(first);
+    let behind = first - 1;
+    let newest = 0;
+    for (let entry = at.walk(); behind < last; entry = at.nextRange()) {
+      const range = { first: at.index, last: at.last, entry };
+      newest = forward(newest, isOneOf(scene, range, behind, behind < first));
+      behind = at.last;
+    }
   };
 }
 

@@ -8,11 +8,12 @@
  */
 import type { Model } from "@faultline/interleave";
 import { removeGracePeriod } from "@faultline/maple-tree/testing";
-import { GAP_SCENES, PLAIN_SCENES, SCENES, type Scene, sharedCopy } from "./maple-scenes.ts";
+import { GAP_SCENES, PLAIN_SCENES, SCENES, type Scene } from "./maple-scenes.ts";
 import {
   contents,
   cursor,
   gapSearch,
+  inOneSection,
   iterator,
   lockedLookups,
   lockingReader,
@@ -26,6 +27,7 @@ import {
 } from "./maple-threads.ts";
 import * as twins from "./maple-twins.ts";
 import type { ModelPair, Twin } from "./support.ts";
+import { sharedCopy } from "./unseen.ts";
 
 const model = (scene: Scene, ...threads: readonly MapleThread[]): Model<Int32Array> => ({
   setup: () => sharedCopy(scene.words),
@@ -78,7 +80,8 @@ const isReplacing = (name: SceneName): boolean => REPLACING.some((one) => one ==
 
 function lookUp(name: SceneName): ModelPair {
   const scene = SCENES[name];
-  const reading = lookups(...INDICES[name], INDICES[name][0]);
+  const alone = lookups(INDICES[name][0]);
+  const reading = inOneSection(lookups(...INDICES[name], INDICES[name][0]));
   const others: Twin[] = [
     {
       mistake: "publishes with a plain store",
@@ -92,7 +95,7 @@ function lookUp(name: SceneName): ModelPair {
     },
     {
       mistake: "reads outside a read section",
-      broken: against(scene, reading, { reads: twins.readsOutside }),
+      broken: against(scene, alone, { reads: twins.readsOutside }),
       finds: WILD,
     },
     {
@@ -116,13 +119,13 @@ function watched(name: (typeof REPLACING)[number]): ModelPair {
   const finds = /loaded when the store had returned/;
   return {
     name: `maple tree, nothing old is loaded after a ${scene.options.type} (${name})`,
-    sound: against(scene, watchedLookups(indices)),
-    broken: against(scene, watchedLookups(indices, twins.neverTests)),
+    sound: against(scene, inOneSection(watchedLookups(indices))),
+    broken: against(scene, inOneSection(watchedLookups(indices, twins.neverTests))),
     finds,
     others: [
       {
         mistake: "tests for death before the load",
-        broken: against(scene, watchedLookups(indices, twins.testsFirst)),
+        broken: against(scene, inOneSection(watchedLookups(indices, twins.testsFirst))),
         finds,
       },
     ],
@@ -138,6 +141,7 @@ function killed(name: (typeof REPLACING)[number]): ModelPair {
     broken: against(scene, reading, { writes: twins.killsFirst }),
     finds: /nobody writes what is spun on/,
     options: { kills: 1, killable: [1] },
+    isLong: name !== "rootLeaf",
   };
 }
 
@@ -146,28 +150,39 @@ function iterate(name: SceneName): ModelPair {
   const broken = isReplacing(name) ? removeGracePeriod : (NOTHING_REPLACED[name] ?? removeGracePeriod);
   return {
     name: `maple tree, an iteration beside a ${scene.options.type} (${name})`,
-    sound: against(scene, iterator),
-    broken: against(scene, iterator, { writes: broken }),
+    sound: against(scene, inOneSection(iterator)),
+    broken: against(scene, inOneSection(iterator), { writes: broken }),
     finds: WILD,
   };
 }
 
-function step(
-  name: SceneName,
-  sections: "one section" | "many sections",
-  from: number,
-  to: number,
-): ModelPair {
+type Sections = "one section" | "many sections";
+
+function step(name: SceneName, sections: Sections, from: number, to: number): ModelPair {
   const scene = SCENES[name];
-  const reading = cursor(sections, from, to);
+  const isOne = sections === "one section";
+  const reading = isOne ? inOneSection(cursor(from, to)) : cursor(from, to);
   return {
     name: `maple tree, a cursor in ${sections} beside a ${scene.options.type} (${name})`,
     sound: against(scene, reading),
-    broken:
-      sections === "one section"
-        ? against(scene, reading, { writes: removeGracePeriod })
-        : against(scene, twins.withoutVersion(reading)),
+    broken: isOne
+      ? against(scene, reading, { writes: removeGracePeriod })
+      : against(scene, twins.withoutVersion(reading)),
     finds: WILD,
+    isLong: !isOne && name !== "rootLeaf",
+  };
+}
+
+/** Look-ups each in a section of its own: one may begin in any state of the writer's grace period. */
+function sections(name: (typeof REPLACING)[number]): ModelPair {
+  const scene = SCENES[name];
+  const reading = lookups(...INDICES[name]);
+  return {
+    name: `maple tree, look-ups in sections of their own beside a ${scene.options.type} (${name})`,
+    sound: against(scene, reading),
+    broken: against(scene, reading, { reads: twins.readsOutside }),
+    finds: WILD,
+    isLong: name !== "rootLeaf",
   };
 }
 
@@ -204,7 +219,7 @@ function twoReaders(name: (typeof REPLACING)[number]): ModelPair {
       scene,
       reader(scene, lookups(low)),
       writer(scene, writes),
-      reader(scene, lookups(high, low), undefined, 1),
+      reader(scene, inOneSection(lookups(high, low)), undefined, 1),
     );
   return {
     name: `maple tree, two readers beside a ${scene.options.type} (${name})`,
@@ -218,7 +233,11 @@ function twoReaders(name: (typeof REPLACING)[number]): ModelPair {
 function reuse(name: (typeof REPLACING)[number]): ModelPair {
   const scene = SCENES[name];
   const twice = (writes?: Sabotage): Model<Int32Array> => ({
-    ...model(scene, reader(scene, lookups(...INDICES[name])), writer(scene, writes, [[500, 509, 9]])),
+    ...model(
+      scene,
+      reader(scene, inOneSection(lookups(...INDICES[name]))),
+      writer(scene, writes, [[500, 509, 9]]),
+    ),
     after: () => {},
   });
   return {
@@ -256,9 +275,13 @@ export const pairs: readonly ModelPair[] = [
   twoReaders("rootLeaf"),
   ...REPLACING.map(reuse),
   ...REPLACING.map(stale),
+  ...REPLACING.map(sections),
   step("rootLeaf", "one section", 10, 20),
-  step("rootLeaf", "many sections", 10, 20),
-  step("split", "many sections", 10, 16),
+  step("split", "one section", 10, 16),
+  step("rebalanced", "one section", 39, 40),
+  step("rootLeaf", "many sections", 15, 24),
+  step("split", "many sections", 10, 12),
+  step("rebalanced", "many sections", 39, 40),
   ...(Object.keys(GAP_SCENES) as (keyof typeof GAP_SCENES)[]).map((name) => gap(name)),
   plain("append", 15, 45),
   plain("slot", 15, 25),

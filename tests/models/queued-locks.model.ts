@@ -150,5 +150,6 @@ export const pairs: readonly ModelPair[] = [
     broken: handoff(LetsGo),
     finds: /nothing that orders them|owed it|not locked/,
     limits: { bound: 2 },
+    fullLimits: { bound: 4 },
   },
 ];

@@ -131,6 +131,7 @@ export const pairs: readonly ModelPair[] = [
     broken: model(reader, noGracePeriod, reader),
     finds: FINDS,
     limits: { bound: 2 },
+    fullLimits: { bound: 3 },
   },
   {
     name: "RcuDomain: two that wait share a grace period",
@@ -138,5 +139,6 @@ export const pairs: readonly ModelPair[] = [
     broken: model(reader, cookieTooEarly, awaitReaders),
     finds: FINDS,
     limits: { bound: 2 },
+    fullLimits: { bound: 3 },
   },
 ];

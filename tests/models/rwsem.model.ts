@@ -116,5 +116,6 @@ export const pairs: readonly ModelPair[] = [
     broken: together(WakesNobody, read, write, read),
     finds: /nobody wakes/,
     limits: { bound: 2 },
+    fullLimits: { bound: 3 },
   },
 ];

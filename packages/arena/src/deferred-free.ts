@@ -32,7 +32,7 @@ export function pushDeferred(words: Int32Array, base: number, word: number, cook
   if (tail === 0) words[base + L.DEFERRED_HEAD] = word;
   else words[tail + L.LINK] = word;
   words[base + L.DEFERRED_TAIL] = word;
-  words[base + L.DEFERRED] += 1;
+  words[base + L.DEFERRED] += 1; // interleave: intended race - looked at without the lock, as a hint
 }
 
 /**
@@ -61,6 +61,6 @@ export function popElapsed(
   }
   words[base + L.DEFERRED_HEAD] = head;
   if (head === 0) words[base + L.DEFERRED_TAIL] = 0;
-  words[base + L.DEFERRED] -= count;
+  words[base + L.DEFERRED] -= count; // interleave: intended race - as above
   return count;
 }

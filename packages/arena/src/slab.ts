@@ -496,8 +496,9 @@ export class SlabCache {
   /** Reclaims at most a batch of objects whose grace period has elapsed. */
   #reclaimBatch(): number {
     const region = this.#region;
-    // A plain look before taking the lock. A stale "none" is harmless: what another agent has deferred this
-    // very moment can wait for the next call.
+    // A plain look before taking the lock: what another agent has deferred this very moment can wait for the
+    // next call.
+    // interleave: intended race - a stale "none" is harmless, and any other answer is looked at under the lock
     if (region.i32[this.#base + L.DEFERRED] === 0) return 0;
     const reclaimed: number[] | undefined = this.onFree === undefined ? undefined : [];
     const count = region.locked(() => this.#depot.reclaimBatch(reclaimed));

@@ -9,6 +9,7 @@
  * A preemption bound makes reduction unsound (an equivalent execution may need more preemptions), so with a
  * bound every order within it is run.
  */
+import { isProgress } from "./choices.ts";
 import type { Execution } from "./execution.ts";
 import { type Choice, dependent, type Step, wakes } from "./op.ts";
 import type { Scheduler } from "./scheduler.ts";
@@ -27,7 +28,7 @@ interface Node {
   /** Choices that wait to be explored, next one last. */
   readonly todo: Choice[];
   /** Threads that are, or were, to be explored here. */
-  readonly backtrack: Set<number>;
+  readonly backtrack: number[];
   /** Threads whose subtree was seen, with the steps that they would make. */
   sleep: Map<number, readonly Step[]>;
   /** Threads whose subtree was explored from here. */
@@ -60,7 +61,6 @@ const SHARD_DEPTH = 6;
 
 /** Shared by nodes of searches without reduction, which do not use them. */
 const NOWHERE: Point = { pending: [], status: [], parking: [] };
-const NOBODY: Set<number> = new Set();
 const ASLEEP: Map<number, readonly Step[]> = new Map();
 
 /** Explores every execution once; ask {@link next} before each. */
@@ -70,6 +70,7 @@ export class DepthFirst implements Scheduler {
   /** Of the execution at hand: its steps, the clock of each, and each thread's clock. */
   #steps: Step[] = [];
   #clocks: number[][] = [];
+  #known: boolean[] = [];
   #times: number[] = [];
   #started = false;
   /** Was an execution left out because of the bound? */
@@ -203,7 +204,7 @@ export class DepthFirst implements Scheduler {
     this.#nodes[this.#nodes.length - 1] = fresh;
     if (this.#options.reduction) this.#plan(fresh);
     else this.#planAll(fresh);
-    if (this.#options.reduction) fresh.backtrack.add(spinner);
+    if (this.#options.reduction) fresh.backtrack.push(spinner);
   }
 
   #newNode(execution: Execution, forced: boolean): Node {
@@ -218,7 +219,7 @@ export class DepthFirst implements Scheduler {
       preemptions: parent === undefined ? 0 : parent.preemptions + preempts(parent, step!),
       able: forced ? [] : execution.able,
       todo: [],
-      backtrack: this.#options.reduction ? new Set() : NOBODY,
+      backtrack: [],
       sleep: this.#options.reduction && parent !== undefined ? stillAsleep(parent, step!) : ASLEEP,
       explored: [],
       repeats: false,
@@ -230,7 +231,7 @@ export class DepthFirst implements Scheduler {
   #planAll(node: Node): void {
     const spare = this.#options.bound - node.preemptions;
     const { able, previous } = node;
-    const runs = previous >= 0 && able[previous]!.some((choice) => choice.action !== "kill");
+    const runs = previous >= 0 && able[previous]!.some(isProgress);
     for (let i = able.length - 1; i >= 0; i--) {
       if (i === previous) continue;
       if (runs && spare <= 0 && able[i]!.length > 0) this.bounded = true;
@@ -251,16 +252,16 @@ export class DepthFirst implements Scheduler {
   }
 
   #plan(node: Node): void {
-    const threads = node.able.map((_, i) => i).filter((i) => node.able[i]!.length > 0);
-    const awake = threads.filter((i) => !node.sleep.has(i) && node.able[i]!.some((c) => c.action !== "kill"));
-    const first = awake.includes(node.previous) ? node.previous : awake[0];
-    if (first !== undefined) add(node, first);
+    const { able, sleep, previous } = node;
+    const isAwake = (i: number): boolean => !sleep.has(i) && able[i]!.some(isProgress);
+    const first = previous >= 0 && isAwake(previous) ? previous : able.findIndex((_, i) => isAwake(i));
+    if (first >= 0) add(node, first);
     // Above the depth of shards races are not known to every shard: all threads are explored there.
-    if (this.#options.shard !== undefined && this.#nodes.length < SHARD_DEPTH)
-      for (const i of threads) add(node, i);
-    // A sleeper in Atomics.wait can only die; nothing races with that, so it is planned at once.
-    for (const i of threads) {
-      if (!node.sleep.has(i) && node.able[i]!.every((choice) => choice.action === "kill")) add(node, i);
+    const isShared = this.#options.shard !== undefined && this.#nodes.length < SHARD_DEPTH;
+    for (let i = 0; i < able.length; i++) {
+      if (able[i]!.length === 0) continue;
+      // A sleeper in Atomics.wait can only die; nothing races with that, so it is planned at once.
+      if (isShared || (!sleep.has(i) && !able[i]!.some(isProgress))) add(node, i);
     }
     this.#shardOut(node);
   }
@@ -286,10 +287,19 @@ export class DepthFirst implements Scheduler {
   #reduce(step: Step, depth: number): void {
     const { thread } = step.choice;
     const clock = this.#clockOf(thread, depth);
-    for (let i = depth - 1; i >= 0; i--) {
+    // A thread of which one step is known to have come before is known in all its earlier ones.
+    const known = this.#known.fill(false);
+    known[thread] = true;
+    let unknown = clock.length - 1;
+    for (let i = depth - 1; i >= 0 && unknown > 0; i--) {
       const earlier = this.#steps[i]!;
       const other = earlier.choice.thread;
-      if (other === thread || clock[other]! >= this.#times[i]!) continue;
+      if (known[other]) continue;
+      if (clock[other]! >= this.#times[i]!) {
+        known[other] = true;
+        unknown--;
+        continue;
+      }
       if (!dependent(earlier, step) && !wakes(earlier, step)) continue;
       // A sleeper without a timeout could do nothing before it was woken.
       if (step.kind !== "wake" || step.sleep >= 0 || step.op.timeoutMs !== Number.POSITIVE_INFINITY)
@@ -346,7 +356,7 @@ export class DepthFirst implements Scheduler {
     for (let i = at; i >= 0; i--) {
       const node = this.#nodes[i]!;
       if (node.forced) continue;
-      if (first.some((thread) => node.backtrack.has(thread))) return;
+      if (first.some((thread) => node.backtrack.includes(thread))) return;
       const able = first.filter((thread) => node.able[thread]!.length > 0);
       const pick = able.includes(step.choice.thread) ? step.choice.thread : able[0];
       if (pick !== undefined) {
@@ -384,8 +394,8 @@ export class DepthFirst implements Scheduler {
 }
 
 function add(node: Node, thread: number): void {
-  if (node.backtrack.has(thread)) return;
-  node.backtrack.add(thread);
+  if (node.backtrack.includes(thread)) return;
+  node.backtrack.push(thread);
   if (node.sleep.has(thread)) return;
   // Below what is being explored: all actions of one thread are explored together.
   node.todo.unshift(...[...node.able[thread]!].reverse());
@@ -398,10 +408,11 @@ function pushBackwards(todo: Choice[], choices: readonly Choice[]): void {
 function preempts(node: Node, step: Step): number {
   const { previous, able } = node;
   if (node.forced || previous < 0 || previous === step.choice.thread) return 0;
-  return able[previous]!.some((choice) => choice.action !== "kill") ? 1 : 0;
+  return able[previous]!.some(isProgress) ? 1 : 0;
 }
 
 function stillAsleep(parent: Node, step: Step): Map<number, readonly Step[]> {
+  if (parent.sleep.size === 0) return ASLEEP;
   const asleep = new Map<number, readonly Step[]>();
   for (const [thread, steps] of parent.sleep) {
     if (thread === step.choice.thread) continue;

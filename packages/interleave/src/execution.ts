@@ -29,8 +29,8 @@ import {
 import { Guesses, type Promises } from "./promises.ts";
 import { HappensBefore, type Race } from "./races.ts";
 import type { Scheduler } from "./scheduler.ts";
-import { follow, type Sites } from "./sites.ts";
-import { look, park, repeats } from "./spins.ts";
+import { follow, type Site, type Sites } from "./sites.ts";
+import { isUndisturbed, look, park, pastOf, repeats } from "./spins.ts";
 import { Patience } from "./starvation.ts";
 import { firstDue, isAlive, type Logged, newThread, nextOp, type Point, type Thread } from "./thread.ts";
 import { WaitLists } from "./wait-lists.ts";
@@ -50,6 +50,8 @@ export interface ExecutionOptions {
   readonly starvation: number | undefined;
   readonly stale: boolean;
   readonly promises: Promises;
+  /** Pasts of threads behind which an endless spin begins. */
+  readonly endless: Set<string>;
   readonly traced: boolean;
   /** Where operations stand; `undefined` if nobody asks. */
   readonly sites: Sites | undefined;
@@ -80,6 +82,7 @@ export class Execution implements Host {
   readonly #waiters: WaitLists = new WaitLists();
   #private: Set<ArrayBufferLike> | undefined;
   #shared: unknown;
+  #outsideSite: Site | undefined;
   #current: Thread | undefined;
   #phase: "setup" | "starting" | "running" | "after" = "setup";
   #chosen: Choice | undefined;
@@ -358,6 +361,17 @@ export class Execution implements Host {
 
   /** In `setup` and `after` nobody else is there: nobody sleeps, and nobody would wake a sleeper. */
   #outside(op: Op): unknown {
+    const result = this.#alone(op);
+    const { sites } = this.#options;
+    if (sites !== undefined) {
+      this.#outsideSite ??= sites.outside;
+      sites.withStack(this.#outsideSite, op);
+      this.#outsideSite = follow(this.#outsideSite, result, -1);
+    }
+    return result;
+  }
+
+  #alone(op: Op): unknown {
     if (op.kind === "notify") return 0;
     if (op.kind !== "wait" && op.kind !== "waitAsync") return this.#memory.perform(op);
     const value = this.#memory.peek(op) === op.value ? "timed-out" : "not-equal";
@@ -429,12 +443,18 @@ export class Execution implements Host {
       this.#scheduler.forced(this);
       return this.#do(thread, { thread: thread.index, action: "run" });
     }
-    // An endless spin: taken back, as if the thread had not begun it.
-    this.#scheduler.spun(this, thread.spinStart);
+    // Taken back, as if the thread had not begun it.
     this.steps.length = thread.spinStart;
     thread.pending = thread.log[thread.spinLog]!.op;
     thread.log.length = thread.spinLog;
     thread.site = this.#options.sites?.of(thread.index, thread.log);
+    this.#options.endless.add(pastOf(thread));
+    return this.#giveUp(thread);
+  }
+
+  /** Its next operation begins an endless spin: others go on in its place. */
+  #giveUp(thread: Thread): never {
+    this.#scheduler.spun(this, this.steps.length);
     thread.repeats = 0;
     thread.parking = "hard";
     this.#leave(thread, this.#decide());
@@ -447,6 +467,10 @@ export class Execution implements Host {
     const op = thread.pending!;
     if (repeats(thread, this.#memory, this.#options.freeReads)) {
       if (thread.repeats++ === 0) {
+        const { endless } = this.#options;
+        if (endless.size > 0 && isUndisturbed(thread, this.#memory) && endless.has(pastOf(thread))) {
+          return this.#giveUp(thread);
+        }
         thread.spinStart = this.steps.length;
         thread.spinLog = thread.log.length;
       }

@@ -56,8 +56,29 @@ function patchClocks(put: (holder: Record<string, unknown>, name: string, value:
   const random = Math.random;
   put(holder(Date), "now", () => (host === undefined ? dateNow() : host.now()));
   put(holder(performance), "now", () => (host === undefined ? performanceNow() : host.now()));
+  put(holder(globalThis), "Date", dateConstructor());
+  const { crypto } = globalThis;
+  for (const name of ["getRandomValues", "randomUUID"] as const) {
+    const native = crypto?.[name] as ((...args: unknown[]) => unknown) | undefined;
+    if (native === undefined) continue;
+    const refusing = (...args: unknown[]): unknown =>
+      host === undefined ? native.apply(crypto, args) : host.refuse(`crypto.${name}`);
+    put(holder(crypto), name, refusing);
+  }
   put(holder(Math), "random", () => (host === undefined ? random() : host.refuse("Math.random")));
   patchTimers(put);
+}
+
+/** A date made of nothing is the thread's virtual time. */
+function dateConstructor(): DateConstructor {
+  const Replaced: DateConstructor = new Proxy(Date, {
+    construct(target, args, newTarget) {
+      const given = args.length === 0 && host !== undefined ? [host.now()] : args;
+      return Reflect.construct(target, given, newTarget === Replaced ? target : newTarget) as object;
+    },
+    apply: (target) => (host === undefined ? target() : new target(host.now()).toString()),
+  });
+  return Replaced;
 }
 
 /** Delay of timers that only keep a process alive: the longest that any platform accepts. They never fire here. */

@@ -17,11 +17,14 @@ export interface Site {
 /** The places of a check. */
 export class Sites {
   readonly #roots: readonly Site[];
+  /** Where `setup` begins; `after` goes on from where it has ended. */
+  readonly outside: Site;
   /** One operation, with its stack, of each place. */
   readonly ops: Op[] = [];
 
   constructor(threads: number) {
     this.#roots = Array.from({ length: threads }, newSite);
+    this.outside = newSite();
   }
 
   /** The place of a thread that has done `log`. */

@@ -6,6 +6,9 @@
  * spins on undisturbed (a bounded spin ends and goes on; an unbounded one reaches the limit, is taken back, and
  * the thread is parked hard), or others go and it is parked until one of its words is written, or until nobody
  * else can run.
+ *
+ * An undisturbed spin reads what the thread has read before. So if the words it has read are as they were, the
+ * thread's past alone says whether it ends: spins that were found to be endless are remembered by that past.
  */
 import type { Memory } from "./memory.ts";
 import { type Choice, isSilent, keyOf, overlaps, type Step, type Value } from "./op.ts";
@@ -46,6 +49,19 @@ export function look(threads: readonly Thread[], thread: Thread, step: Step, bef
     const count = seen === undefined || isNews ? 1 : seen.count + 1;
     thread.window.set(key, { op: step.op, value: before, count });
   }
+}
+
+/** Are all words that the thread has read still as they were? */
+export function isUndisturbed(thread: Thread, memory: Memory): boolean {
+  for (const { op, value } of thread.window.values()) if (memory.peek(op) !== value) return false;
+  return true;
+}
+
+/** All that a thread has been told so far, and so all that its next operations depend on. */
+export function pastOf(thread: Thread): string {
+  let past = String(thread.index);
+  for (const { result, sleep } of thread.log) past += sleep < 0 ? ` ${result}` : ` ${sleep}:${result}`;
+  return past;
 }
 
 function unpark(threads: readonly Thread[], writer: Thread, step: Step): void {

@@ -19,6 +19,7 @@ export class Subject {
   readonly options: CheckOptions;
   /** Values that plain accesses wrote anywhere; only in stale mode. */
   readonly promises: Promises = new Promises();
+  readonly #endless: Set<string> = new Set();
   readonly #sources: Sources = new Sources();
   #sites: Sites | undefined;
   /** Answers about races by the stacks of both accesses. */
@@ -71,6 +72,7 @@ export class Subject {
       races: (this.options.races ?? true) && !stale,
       stale,
       promises: this.promises,
+      endless: this.#endless,
       sites: this.#sites,
       traced,
       isAllowed: isAllowed ?? ((race) => this.isAllowed(race)),

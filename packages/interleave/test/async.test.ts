@@ -100,6 +100,27 @@ describe("an async thread", () => {
     }
   });
 
+  it.each(["wait", "waitAsync"] as const)(
+    "has seen all that came before the notify that woke it: %s",
+    async (kind) => {
+      const sleeper = async (w: Int32Array): Promise<number> => {
+        const woken = kind === "wait" ? Atomics.wait(w, 0, 0, 5) : await nap(w, 0, 0, 5);
+        return woken === "ok" ? w[1]! : 7;
+      };
+      const writer = (w: Int32Array): void => {
+        w[1] = 7; // plain: only who was woken reads it
+        Atomics.notify(w, 0);
+      };
+      expect(await outcomes([sleeper, writer])).toEqual(new Set(["7,"]));
+      const hasty = async (w: Int32Array): Promise<number> => {
+        await nap(w, 0, 0, 5);
+        return w[1]!;
+      };
+      const report = await check(model({ setup: words(2), threads: [hasty, writer] }));
+      expect(report.failure?.kind).toBe("race");
+    },
+  );
+
   it("that dies asleep leaves its place in the queue", async () => {
     const seen = new Set<string>();
     const report = await check(
@@ -113,6 +134,19 @@ describe("an async thread", () => {
     expect(report).toMatchObject({ ok: true, exhausted: true });
     expect(seen).toEqual(new Set(["ok,1", "timed-out,0", ",0", ",1"]));
   });
+
+  it.each(["wait", "waitAsync"] as const)(
+    "that dies asleep is not woken in place of another: %s",
+    async (kind) => {
+      const sleeper = (w: Int32Array): unknown => (kind === "wait" ? Atomics.wait(w, 0, 0) : nap(w, 0, 0));
+      const threads = [sleeper, sleeper, (w: Int32Array) => Atomics.notify(w, 0, 1)];
+      const after = (_w: Int32Array, results: readonly unknown[]): void => {
+        expect(results).toEqual([undefined, "ok", 1]);
+      };
+      const options = { kills: 1, killable: [0], replay: "0,1,0k,2,1" };
+      expect(await check(model({ setup: words(1), threads, after }), options)).toMatchObject({ ok: true });
+    },
+  );
 
   it("that throws is a violation, with its schedule", async () => {
     const report = await check(

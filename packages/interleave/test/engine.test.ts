@@ -33,6 +33,19 @@ describe("what ends an execution badly", () => {
     expect(report.failure).toMatchObject({ kind: "livelock", message: "no end after 100 steps" });
   });
 
+  it("says what it knows of the endless loop: the last steps are in the schedule", async () => {
+    const loop = (w: Int32Array): void => {
+      for (let i = 0; ; i++) Atomics.store(w, 0, i);
+    };
+    const report = await check(model({ setup: words(1), threads: [loop, loop] }), { maxSteps: 50 });
+    expect(report.failure?.message).toMatch(/^no end after 50 steps; thread \d had no turn/);
+    expect(report.failure?.rows).toHaveLength(50);
+    expect(report.failure?.rows[49]).toMatchObject({
+      operation: /^store Int32\[0\]/,
+      at: /^engine\.test\.ts:/,
+    });
+  });
+
   it("reports an exception in a thread with its schedule", async () => {
     const report = await check(
       model({
@@ -258,11 +271,46 @@ describe("death", () => {
 });
 
 describe("models that cannot be repeated", () => {
-  it("are told when they use randomness", async () => {
+  it.each([
+    ["Math.random", () => Math.random() * 100],
+    ["crypto.getRandomValues", () => crypto.getRandomValues(new Uint32Array(1))[0]],
+    ["crypto.randomUUID", () => crypto.randomUUID().length],
+  ])("are told when they use randomness: %s", async (name, random) => {
     const report = await check(
-      model({ setup: words(1), threads: [(w) => void Atomics.store(w, 0, Math.random())] }),
+      model({ setup: words(1), threads: [(w) => void Atomics.store(w, 0, random())] }),
     );
-    expect(report.failure).toMatchObject({ kind: "nondeterministic", message: /Math\.random/ });
+    expect(report.failure).toMatchObject({
+      kind: "nondeterministic",
+      message: expect.stringContaining(name),
+    });
+  });
+
+  it("have a time that stands still but for timeouts, so that it can be repeated", async () => {
+    const times = (w: Int32Array): unknown[] => {
+      Atomics.add(w, 0, 1);
+      return [Date.now(), new Date().toISOString(), performance.now()];
+    };
+    const after = (_w: Int32Array, results: readonly unknown[]): void => {
+      expect(results).toEqual([
+        [0, "1970-01-01T00:00:00.000Z", 0],
+        [0, "1970-01-01T00:00:00.000Z", 0],
+      ]);
+    };
+    const report = await check(model({ setup: words(1), threads: [times, times], after }));
+    expect(report).toMatchObject({ ok: true, exhausted: true });
+    expect(new Date("2020-01-01") instanceof Date).toBe(true);
+  });
+
+  it("are told when what they do next depends on how often they ran, wherever that shows", async () => {
+    let calls = 0;
+    const shy = (w: Int32Array): void => {
+      Atomics.load(w, 0);
+      if (calls++ % 2 === 1) throw new Error("every second time");
+      Atomics.load(w, 1);
+    };
+    const threads = [shy, (w: Int32Array) => void Atomics.store(w, 1, 1)];
+    const report = await check(model({ setup: words(2), threads }));
+    expect(report.failure?.kind).toBe("nondeterministic");
   });
 
   it("are told when they keep state outside the shared memory", async () => {

@@ -128,6 +128,12 @@ describe("starvation", () => {
     expect((await check(model([grab(1), grab(3)]), { starvation: 6 })).ok).toBe(true);
   });
 
+  it("counts on from look to look", async () => {
+    const options = { starvation: 3, replay: "1,0,1*2,0,1*2,0" };
+    const report = await check(model([grab(1), grab(3)]), options);
+    expect(report.failure?.message).toMatch(/others have written there 4 times since it asked$/);
+  });
+
   it("is not found in a lock that serves in order, however often others come back", async () => {
     const report = await check(model([ticket(1), ticket(3)]), { starvation: 1 });
     expect(report).toMatchObject({ ok: true, exhausted: true });

@@ -108,7 +108,7 @@ describe("coverage", () => {
   it("tells which shared operations of the source were never reached", async () => {
     const report = await check(ANNOTATED, { coverage: true });
     expect(report.coverage).toEqual({
-      reached: 3,
+      reached: 4,
       missed: [
         { at: "annotated.model.ts:18", operation: "Atomics.store" },
         { at: "annotated.model.ts:19", operation: "words[]" },
@@ -118,8 +118,14 @@ describe("coverage", () => {
       ],
     });
     expect(reportText(report)).toContain(
-      "reached 3 of 8 shared operations in the source\nnever reached: annotated.model.ts:18 Atomics.store\n",
+      "reached 4 of 9 shared operations in the source\nnever reached: annotated.model.ts:18 Atomics.store\n",
     );
+  });
+
+  it("knows both ways that a thread may go from one place", async () => {
+    const branching = new URL("./models/branching.model.ts", import.meta.url);
+    const report = await check(branching, { coverage: true });
+    expect(report.coverage).toEqual({ reached: 4, missed: [] });
   });
 
   it("explores the same, and is not told unless it is asked for", async () => {

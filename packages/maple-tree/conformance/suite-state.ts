@@ -14,7 +14,7 @@ import type { ReplayOptions } from "./trace.ts";
 const FLAG_GAPS = 1;
 const FLAG_RCU = 2;
 
-const ERRNO = { ENOMEM: -12, EBUSY: -16, EEXIST: -17, EINVAL: -22 } as const;
+const ERRNO = { EPERM: -1, ENOMEM: -12, EBUSY: -16, EEXIST: -17, EINVAL: -22 } as const;
 
 /** A cursor of the trace: what it belongs to, and nodes it has reserved. */
 export interface SuiteCursor {

@@ -1,11 +1,16 @@
 /* Cases that need several threads: the same part in one or two workers that stay between rounds. */
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
+import { type Backend, SharedMemory, type SharedMemoryHandle } from "@faultline/sync";
+import type { PartName } from "./team.worker.ts";
+
+/** What a worker is told when it starts: a memory for each backend. */
+export type TeamMemories = Readonly<Record<Backend, SharedMemoryHandle>>;
 
 /** What a worker is asked to do. */
 export interface TeamOrder {
-  readonly part: string;
-  readonly buffer: SharedArrayBuffer;
+  readonly part: PartName;
+  readonly backend: Backend;
   /** For locks that insist on a buffer of their own. */
   readonly lockBuffer: SharedArrayBuffer;
   readonly index: number;
@@ -15,42 +20,52 @@ export interface TeamOrder {
 
 /** A part, in how many threads, how often. `ops` is per thread, or in all where a lock counts. */
 interface TeamCase {
-  readonly part: string;
+  readonly part: PartName;
   readonly threadCount: number;
   readonly ops: number;
 }
 
-const READS = 200_000;
-const SECTIONS = 200_000;
-const TRIPS = 2_000;
+const READS = 50_000;
+const SECTIONS = 100_000;
+const TRIPS = 1_000;
 /** Here a thread spins while the other wakes up: short rounds, so that some are free of other processes. */
 const FEW_TRIPS = 100;
 
-/** Contended cases by name. */
-export const teamCases: Readonly<Record<string, TeamCase>> = {
-  "Mutex, 2 workers": { part: "Mutex, 2 workers", threadCount: 2, ops: SECTIONS },
-  "SpinLock, 2 workers": { part: "SpinLock, 2 workers", threadCount: 2, ops: SECTIONS },
-  "npm multithreading Mutex, 2 workers": {
-    part: "npm multithreading Mutex, 2 workers",
+/** Contended cases by name; those that are measured with both backends carry that in a round's figures. */
+const cases: Readonly<Record<string, TeamCase & { readonly backends: readonly Backend[] }>> = {
+  "Mutex, 2 workers": { part: "Mutex", threadCount: 2, ops: SECTIONS, backends: ["js", "wasm"] },
+  "SpinLock, 2 workers": { part: "SpinLock", threadCount: 2, ops: SECTIONS, backends: ["js", "wasm"] },
+  "Mutex, 1 worker": { part: "Mutex", threadCount: 1, ops: SECTIONS, backends: ["js", "wasm"] },
+  "bare lock that spins, 2 workers": { part: "spin", threadCount: 2, ops: SECTIONS, backends: ["js"] },
+  "bare lock that sleeps, 2 workers": { part: "sleep", threadCount: 2, ops: SECTIONS, backends: ["js"] },
+  "npm multithreading Mutex, 2 workers": { part: "npm", threadCount: 2, ops: 5_000, backends: ["js"] },
+  "RcuDomain mb read section, 1 worker": { part: "mb", threadCount: 1, ops: READS, backends: ["js", "wasm"] },
+  "RcuDomain mb read section, 2 workers": {
+    part: "mb",
     threadCount: 2,
-    ops: 5_000,
+    ops: READS,
+    backends: ["js", "wasm"],
   },
-  "RcuDomain mb read section, 1 worker": { part: "RcuDomain mb read section", threadCount: 1, ops: READS },
-  "RcuDomain mb read section, 2 workers": { part: "RcuDomain mb read section", threadCount: 2, ops: READS },
-  "RwSem read, 1 worker": { part: "RwSem downRead + upRead", threadCount: 1, ops: READS },
-  "RwSem read, 2 workers": { part: "RwSem downRead + upRead", threadCount: 2, ops: READS },
-  "Atomics.wait/notify round trip": { part: "Atomics.wait/notify round trip", threadCount: 2, ops: TRIPS },
-  "Mutex round trip, waiter asleep": {
-    part: "Mutex round trip, waiter asleep",
-    threadCount: 2,
-    ops: FEW_TRIPS,
-  },
+  "RcuDomain qsbr read section, 1 worker": { part: "qsbr", threadCount: 1, ops: READS, backends: ["js"] },
+  "RcuDomain qsbr read section, 2 workers": { part: "qsbr", threadCount: 2, ops: READS, backends: ["js"] },
+  "SeqLock read, 1 worker": { part: "seqlock", threadCount: 1, ops: READS, backends: ["js"] },
+  "SeqLock read, 2 workers": { part: "seqlock", threadCount: 2, ops: READS, backends: ["js"] },
+  "RwSem read, 1 worker": { part: "read", threadCount: 1, ops: READS, backends: ["js", "wasm"] },
+  "RwSem read, 2 workers": { part: "read", threadCount: 2, ops: READS, backends: ["js", "wasm"] },
+  "Atomics.wait/notify round trip": { part: "turns", threadCount: 2, ops: TRIPS, backends: ["js"] },
   "Atomics.wait/notify round trip, waiter asleep": {
-    part: "Atomics.wait/notify round trip, waiter asleep",
+    part: "turns asleep",
     threadCount: 2,
     ops: FEW_TRIPS,
+    backends: ["js"],
   },
-  "Mutex round trip": { part: "Mutex round trip", threadCount: 2, ops: TRIPS },
+  "Mutex round trip": { part: "hands", threadCount: 2, ops: TRIPS, backends: ["js", "wasm"] },
+  "Mutex round trip, waiter asleep": {
+    part: "hands asleep",
+    threadCount: 2,
+    ops: FEW_TRIPS,
+    backends: ["js", "wasm"],
+  },
 };
 
 /** A case that takes longer hangs. */
@@ -58,17 +73,30 @@ const LIMIT_MS = 60_000;
 
 /** Two workers. */
 export class Team {
-  readonly #workers: readonly Worker[] = [0, 1].map(
-    () => new Worker(new URL("./team.worker.ts", import.meta.url)),
-  );
+  readonly #memories: Readonly<Record<Backend, SharedMemory>> = {
+    js: SharedMemory.attach({ memory: new SharedArrayBuffer(1 << 16) }),
+    wasm: SharedMemory.create({ bytes: 1 << 16 }),
+  };
+  readonly #workers: readonly Worker[];
 
-  /** Nanoseconds per operation of one case, measured once on fresh words. */
-  async measure({ part, threadCount, ops }: TeamCase): Promise<number> {
-    const buffer = new SharedArrayBuffer(4096 * 4);
+  constructor() {
+    const workerData: TeamMemories = { js: this.#memories.js.handle(), wasm: this.#memories.wasm.handle() };
+    const url = new URL("./team.worker.ts", import.meta.url);
+    this.#workers = [0, 1].map(() => new Worker(url, { workerData }));
+  }
+
+  /** Measures every case once, and tells `note` the nanoseconds per operation. */
+  async round(note: (name: string, backend: Backend, ns: number) => void): Promise<void> {
+    for (const [name, each] of Object.entries(cases)) {
+      for (const backend of each.backends) note(name, backend, await this.#measure(each, backend));
+    }
+  }
+
+  async #measure({ part, threadCount, ops }: TeamCase, backend: Backend): Promise<number> {
+    this.#memories[backend].words().fill(0);
     const lockBuffer = new SharedArrayBuffer(4);
     const times = this.#workers.slice(0, threadCount).map(async (worker, index) => {
-      const order: TeamOrder = { part, buffer, lockBuffer, index, threadCount, ops };
-      worker.postMessage(order);
+      worker.postMessage({ part, backend, lockBuffer, index, threadCount, ops } satisfies TeamOrder);
       const [ms] = (await once(worker, "message", { signal: AbortSignal.timeout(LIMIT_MS) })) as [number];
       return ms;
     });

@@ -2,11 +2,11 @@
  * One of the threads of a contended case. Words 0 and 16 are the start gate, word 32 the counter under the
  * lock, word 48 whose turn it is; locks and the RCU domain follow from word 64 on.
  */
-import { parentPort } from "node:worker_threads";
-import { Mutex, RcuDomain, RwSem, SpinLock } from "@faultline/sync";
+import { parentPort, workerData } from "node:worker_threads";
+import { Mutex, RcuDomain, RwSem, SeqLock, SharedMemory, SpinLock } from "@faultline/sync";
 import { Mutex as NpmMutex } from "multithreading";
 import { barrier } from "../litmus/barrier.ts";
-import type { TeamOrder } from "./team.ts";
+import type { TeamMemories, TeamOrder } from "./team.ts";
 
 const COUNTER = 32;
 const TURN = 48;
@@ -16,15 +16,6 @@ const RING = [512, 1024, 1536] as const;
 const DOMAIN = 2048;
 
 type Part = (words: Int32Array, index: number, ops: number, lockBuffer: SharedArrayBuffer) => void;
-
-/** Critical sections until the counter says that it is enough, so that nobody is left to run alone. */
-function count(words: Int32Array, ops: number, lock: () => void, unlock: () => void): void {
-  for (let seen = 0; seen < ops; ) {
-    lock();
-    seen = ++words[COUNTER]; // plain: under the lock
-    unlock();
-  }
-}
 
 /** A microsecond or so: who has said that it is about to sleep then does. */
 function letFallAsleep(words: Int32Array): void {
@@ -56,26 +47,69 @@ function handOverHand(
   ring[at].unlock();
 }
 
-const parts: Readonly<Record<string, Part>> = {
-  "Mutex, 2 workers": (words, _, ops) => {
+/** A lock of two words and nothing else, which burns its core: what exclusion by Atomics costs. */
+function bareSpin(words: Int32Array): () => void {
+  return () => {
+    while (Atomics.compareExchange(words, LOCK, 0, 1) !== 0) while (Atomics.load(words, LOCK) !== 0);
+  };
+}
+
+/** The mutex of three states that sleeps at once, without a queue: as little as a lock that sleeps can do. */
+function bareSleep(words: Int32Array): { lock: () => void; unlock: () => void } {
+  return {
+    lock: () => {
+      if (Atomics.compareExchange(words, LOCK, 0, 1) === 0) return;
+      while (Atomics.exchange(words, LOCK, 2) !== 0) Atomics.wait(words, LOCK, 2);
+    },
+    unlock: () => {
+      if (Atomics.exchange(words, LOCK, 0) === 2) Atomics.notify(words, LOCK, 1);
+    },
+  };
+}
+
+function sections(words: Int32Array, ops: number, flavour: "mb" | "qsbr"): void {
+  const rcu = new RcuDomain(words, DOMAIN, { agentsMax: 4, flavour });
+  for (let op = 0; op < ops; op++) {
+    rcu.readLock();
+    rcu.readUnlock();
+  }
+  rcu.close();
+}
+
+const parts = {
+  Mutex: (words, _, ops) => {
     const mutex = new Mutex(words, LOCK);
-    count(
-      words,
-      ops,
-      () => mutex.lock(),
-      () => mutex.unlock(),
-    );
+    for (let seen = 0; seen < ops; ) {
+      mutex.lock();
+      seen = ++words[COUNTER]; // plain: under the lock
+      mutex.unlock();
+    }
   },
-  "SpinLock, 2 workers": (words, _, ops) => {
+  SpinLock: (words, _, ops) => {
     const spin = new SpinLock(words, LOCK);
-    count(
-      words,
-      ops,
-      () => spin.lock(),
-      () => spin.unlock(),
-    );
+    for (let seen = 0; seen < ops; ) {
+      spin.lock();
+      seen = ++words[COUNTER];
+      spin.unlock();
+    }
   },
-  "npm multithreading Mutex, 2 workers": (words, _, ops, lockBuffer) => {
+  spin: (words, _, ops) => {
+    const lock = bareSpin(words);
+    for (let seen = 0; seen < ops; ) {
+      lock();
+      seen = ++words[COUNTER];
+      Atomics.store(words, LOCK, 0);
+    }
+  },
+  sleep: (words, _, ops) => {
+    const { lock, unlock } = bareSleep(words);
+    for (let seen = 0; seen < ops; ) {
+      lock();
+      seen = ++words[COUNTER];
+      unlock();
+    }
+  },
+  npm: (words, _, ops, lockBuffer) => {
     const mutex = new NpmMutex(undefined, lockBuffer);
     for (let seen = 0; seen < ops; ) {
       const guard = mutex.blockingLock();
@@ -83,29 +117,27 @@ const parts: Readonly<Record<string, Part>> = {
       guard.dispose();
     }
   },
-  "RcuDomain mb read section": (words, _, ops) => {
-    const rcu = new RcuDomain(words, DOMAIN, { agentsMax: 4 });
-    for (let op = 0; op < ops; op++) {
-      rcu.readLock();
-      rcu.readUnlock();
-    }
-    rcu.close();
+  mb: (words, _, ops) => sections(words, ops, "mb"),
+  qsbr: (words, _, ops) => sections(words, ops, "qsbr"),
+  seqlock: (words, _, ops) => {
+    const lock = new SeqLock(words, LOCK);
+    for (let op = 0; op < ops; op++) if (lock.readRetry(lock.readBegin())) throw new Error("nobody writes");
   },
-  "RwSem downRead + upRead": (words, _, ops) => {
+  read: (words, _, ops) => {
     const sem = new RwSem(words, LOCK);
     for (let op = 0; op < ops; op++) {
       sem.downRead();
       sem.upRead();
     }
   },
-  "Atomics.wait/notify round trip": (words, index, ops) => {
+  turns: (words, index, ops) => {
     for (let op = 0; op < ops; op++) {
       while (Atomics.load(words, TURN) !== index) Atomics.wait(words, TURN, 1 - index);
       Atomics.store(words, TURN, 1 - index);
       Atomics.notify(words, TURN, 1);
     }
   },
-  "Atomics.wait/notify round trip, waiter asleep": (words, index, ops) => {
+  "turns asleep": (words, index, ops) => {
     for (let op = 0; op < ops; op++) {
       while (Atomics.load(words, TURN) !== index) {
         Atomics.store(words, ASLEEP, 1);
@@ -118,21 +150,31 @@ const parts: Readonly<Record<string, Part>> = {
       Atomics.notify(words, TURN, 1);
     }
   },
-  "Mutex round trip": (words, index, ops) => handOverHand(words, index, ops, () => {}),
-  "Mutex round trip, waiter asleep": (words, index, ops) => {
+  hands: (words, index, ops) => handOverHand(words, index, ops, () => {}),
+  "hands asleep": (words, index, ops) => {
     handOverHand(words, index, ops, (held, isLast) => {
       // Until the other thread has given up spinning; at the very end it may not come any more.
       while (!isLast && !held.isContended);
       letFallAsleep(words);
     });
   },
+} satisfies Readonly<Record<string, Part>>;
+
+export type PartName = keyof typeof parts;
+
+const memories = workerData as TeamMemories;
+// Attached once: each clone of a memory has functions of its own, and a call site is fast with one of them.
+const wordsOf = {
+  js: SharedMemory.attach(memories.js).words(),
+  wasm: SharedMemory.attach(memories.wasm).words(),
 };
 
-parentPort?.on("message", ({ part, buffer, lockBuffer, index, threadCount, ops }: TeamOrder) => {
-  const words = new Int32Array(buffer);
+parentPort?.on("message", ({ part, backend, lockBuffer, index, threadCount, ops }: TeamOrder) => {
+  const words = wordsOf[backend];
+  const run: Part = parts[part];
   barrier(words, threadCount);
   const start = performance.now();
-  parts[part](words, index, ops, lockBuffer);
+  run(words, index, ops, lockBuffer);
   barrier(words, threadCount);
   parentPort?.postMessage(performance.now() - start);
 });

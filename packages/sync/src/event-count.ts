@@ -21,7 +21,9 @@
  * A counter, not the state itself, is what one sleeps on, because a state can change and change back between
  * T and W. The state must be accessed with Atomics, or under a lock that both sides take.
  *
- * A thread that is terminated in its sleep leaves SLEEPERS too high. That costs needless notifies, no more.
+ * A thread that is terminated in its sleep leaves SLEEPERS too high. That costs needless notifies, no more. One
+ * that dies with the only wake-up, or between the change of the state and N, leaves others asleep who could go on.
+ * The primitives built on this have an agentDied() for that, which wakes everybody to look again.
  */
 import { interrupted, isAborted, napAsync } from "./wait-async.ts";
 import {

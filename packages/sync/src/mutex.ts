@@ -4,22 +4,24 @@
  *   word     name     meaning
  *   0        STATE    bit 0 LOCKED | bit 1 WAITERS, the queue is not empty | bit 2 HANDOFF, see below
  *   1        SPINNER  1 while somebody looks at the lock instead of queueing
- *   2        EARNED   how many looks it has taken lately until a spin paid
+ *   2        EARNED   how many pauses it has taken lately until a spin paid
  *   3 … 7             zero
  *   8 … 63   queue    those who wait, in order of arrival (wait-queue.ts)
  *
  * Unlocking wakes the first waiter but leaves the lock free meanwhile, so a thread that is running may take
- * it first: waking costs microseconds, and a lock that stands still for so long is slow for everybody. A
+ * it first: waking costs microseconds, and a lock that stands still for so long is slow for everybody. Further
+ * unlocks notify it no second time before it has looked; it looks and goes to sleep under the queue's lock. A
  * first waiter that was woken and lost sets HANDOFF; the next unlock then gives the lock to it directly,
  * LOCKED staying set, so nobody is overtaken twice after having been first (`handoffAfter` times, if given).
  *
  * Spinning before queueing. The kernel spins while the owner is running; no thread can know that here, so a
- * lock learns from the past: a spin that got the lock moves EARNED towards the looks it took, one that did
- * not takes an eighth of it away, and the next spin looks 2 * EARNED + 20 times at most. Short sections are
- * waited out, long ones cost a short look. One thread spins at a time, the others queue: several would only take
- * the cache line away from the holder. A first waiter that has set HANDOFF spins as well, on its own slot,
- * because the next unlock is its own. SPINNER and EARNED are hints: a thread that dies while it spins leaves
- * a lock that works and spins no more.
+ * lock learns from the past: a spin that got the lock moves EARNED towards the pauses it took, one that did
+ * not takes an eighth of it away, and the next spin pauses 2 * EARNED + 100 times at most. Short sections are
+ * waited out, long ones cost a short look. Before the first look there are 16 pauses, then 32, up to 128: each
+ * look takes the cache line away from the holder, and a holder that takes and gives back the lock a hundred
+ * times undisturbed gets more done than two threads that take turns. One thread spins at a time, the others
+ * queue. A first waiter that has set HANDOFF spins as well, on its own slot, because the next unlock is its own.
+ * SPINNER and EARNED are hints: a thread that dies while it spins leaves a lock that works and spins no more.
  *
  * WAITERS, HANDOFF and the list change only under the queue's spinlock, which is innermost.
  * Memory order: every access is a sequentially consistent Atomics operation.
@@ -39,15 +41,18 @@ const HANDOFF = 1 << 2;
 
 const SPINNER = 1;
 const EARNED = 2;
-/** Looks of a spin that has earned nothing yet, about 1 µs: without some, a lock could not learn. */
-const SPIN_FLOOR = 20;
-/** Default of {@link MutexOptions.spinBudget}: about 5 µs, the price of one sleep and wake-up. */
-const SPIN_BUDGET = 100;
+/** Pauses before the first look of a spin, about half a microsecond, and most of them before a later one. */
+const GAP_MIN = 16;
+const GAP_MAX = 128;
+/** Pauses of a spin that has earned nothing yet, about 3 µs: without some, a lock could not learn. */
+const SPIN_FLOOR = 100;
+/** Default of {@link MutexOptions.spinBudget}: about 7 µs, the price of one sleep and wake-up. */
+const SPIN_BUDGET = 250;
 const COUNT_MAX = 1_000_000;
 
 /** Options of {@link Mutex}; they are this view's own, other threads may have others. */
 export interface MutexOptions {
-  /** Most looks at a held lock before queueing, 0..1000000; default 100, about 5 µs. 0 never spins. */
+  /** Most pauses of about 30 ns before queueing for a held lock, 0..1000000; default 250. 0 never spins. */
   readonly spinBudget?: number;
   /** How often a first waiter may be woken and overtaken before it is owed the lock, 0..1000000; default 1. */
   readonly handoffAfter?: number;
@@ -132,7 +137,9 @@ export class Mutex extends ExclusiveLock {
       this.#fast === undefined
         ? Atomics.compareExchange(this.words, this.#state, 0, LOCKED)
         : this.#fast.mutexLock(this.#address);
-    return was === 0 || this.lockSlow(deadline);
+    if (was === 0) return true;
+    // Free, but somebody waits: who is running may overtake a first waiter that has been woken.
+    return ((was & LOCKED) === 0 && this.tryLock()) || this.lockSlow(deadline);
   }
 
   /**
@@ -199,19 +206,22 @@ export class Mutex extends ExclusiveLock {
     return true;
   }
 
-  /** Looks at the lock for as long as that has paid lately, if nobody else does. */
+  /** Looks at the lock, less and less often, for as long as that has paid lately, if nobody else does. */
   #spin(): boolean {
     const earned = Math.max(0, Atomics.load(this.words, this.#state + EARNED));
     const budget = Math.min(this.#spinBudget, 2 * earned + SPIN_FLOOR);
     if (budget === 0) return false;
     if (Atomics.compareExchange(this.words, this.#state + SPINNER, 0, 1) !== 0) return false;
-    let look = 1;
-    while (look < budget && !this.tryLock()) {
-      pause();
-      look++;
+    let spent = 0;
+    let isGot = false;
+    for (let gap = GAP_MIN; spent < budget && !isGot; gap = Math.min(2 * gap, GAP_MAX)) {
+      // Pauses first: the holder has just been seen, and a look at once would only take the line away from it.
+      const pauses = Math.min(gap, budget - spent);
+      for (let turn = 0; turn < pauses; turn++) pause();
+      spent += pauses;
+      isGot = this.tryLock();
     }
-    const isGot = look < budget;
-    const change = Math.trunc((isGot ? look - earned : -earned) / 8);
+    const change = Math.trunc((isGot ? spent - earned : -earned) / 8);
     Atomics.store(
       this.words,
       this.#state + EARNED,
@@ -264,8 +274,14 @@ export class Mutex extends ExclusiveLock {
     const head = this.#queue.head;
     if (head === 0) Atomics.and(this.words, this.#state, ~(WAITERS | HANDOFF));
     else if (wasFirst && (Atomics.and(this.words, this.#state, ~HANDOFF) & LOCKED) === 0) {
-      this.#queue.wake(head, Wake.Compete);
+      this.#callFirst(head);
     }
+  }
+
+  /** Wakes the first waiter, unless it has been woken already and has not looked yet. Under the queue's lock. */
+  #callFirst(head: number): void {
+    if (head === 0 || this.#queue.wakeOf(head) !== Wake.Asleep) return;
+    this.#queue.wake(head, Wake.Compete);
   }
 
   #unlockSlow(): void {
@@ -284,7 +300,7 @@ export class Mutex extends ExclusiveLock {
       queue.wake(head, Wake.Granted);
     } else {
       Atomics.and(this.words, this.#state, ~LOCKED);
-      if (head !== 0) queue.wake(head, Wake.Compete);
+      this.#callFirst(head);
     }
     queue.unlock();
   }

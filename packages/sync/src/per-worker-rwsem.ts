@@ -10,6 +10,7 @@ import { awaitEvent, awaitEventAsync, sleepersOf, validateEvent } from "./event-
 import { Guard } from "./guard.ts";
 import {
   BLOCK,
+  CLAIMED,
   DRAIN,
   EXITING,
   FAST,
@@ -20,7 +21,7 @@ import {
   wordsFor,
 } from "./per-worker-rwsem/layout.ts";
 import { leftOf, WriterPhases } from "./per-worker-rwsem/phases.ts";
-import { ReaderSlots } from "./per-worker-rwsem/readers.ts";
+import { claimSlot, countFast, enterSlow, leaveSlow, readersOf } from "./per-worker-rwsem/readers.ts";
 import type { RcuDomain } from "./rcu.ts";
 import { type AsyncWaitOptions, deadlineOf, type WaitOptions } from "./words.ts";
 
@@ -51,7 +52,8 @@ export class PerWorkerRwSem {
   readonly #words: Int32Array;
   readonly #base: number;
   readonly #rcu: RcuDomain;
-  readonly #readers: ReaderSlots;
+  /** First word of the slot, 0 until claimed. */
+  #slot = 0;
   readonly #writers: WriterPhases;
 
   /** Words a semaphore with `workersMax` slots occupies. */
@@ -71,7 +73,6 @@ export class PerWorkerRwSem {
     this.#words = words;
     this.#base = word;
     this.#rcu = rcu;
-    this.#readers = new ReaderSlots(words, word, rcu, "PerWorkerRwSem");
     this.#writers = new WriterPhases(words, word, rcu, () => sleepersOf(words, word + READERS));
   }
 
@@ -82,7 +83,7 @@ export class PerWorkerRwSem {
 
   /** How many read. May be out of date on return; counts fast readers of other workers late. */
   get readerCount(): number {
-    return this.#readers.sum();
+    return readersOf(this.#words, this.#base);
   }
 
   /**
@@ -91,7 +92,9 @@ export class PerWorkerRwSem {
    * @throws SyncError `ENOSPC` if this is the object's first read and all slots are taken
    */
   tryDownRead(): boolean {
-    return this.#readers.tryEnter(this.#readers.slot || this.#readers.claim(SOMEBODY));
+    const slot = this.#slot === 0 ? this.#claim() : this.#slot;
+    if (countFast(this.#words, this.#base, this.#rcu, slot, 1)) return true;
+    return enterSlow(this.#words, this.#base, this.#rcu, slot);
   }
 
   /**
@@ -125,7 +128,9 @@ export class PerWorkerRwSem {
 
   /** Ends a read, begun by this or another worker. Nobody can check that there was one. */
   upRead(): void {
-    this.#readers.leave(this.#readers.slot || this.#readers.claim(SOMEBODY));
+    const slot = this.#slot === 0 ? this.#claim() : this.#slot;
+    if (countFast(this.#words, this.#base, this.#rcu, slot, -1)) return;
+    leaveSlow(this.#words, this.#base, slot);
   }
 
   /**
@@ -145,7 +150,11 @@ export class PerWorkerRwSem {
     try {
       const isSlow = this.#writers.makeSlow(deadline);
       const left = { timeoutMs: leftOf(deadline) };
-      if (isSlow && awaitEvent(what, words, base + DRAIN, () => this.#readers.sum() === 0, left)) return true;
+      if (
+        isSlow &&
+        awaitEvent(what, words, base + DRAIN, () => readersOf(this.#words, this.#base) === 0, left)
+      )
+        return true;
     } catch (error) {
       this.#writers.unblock();
       throw error;
@@ -168,7 +177,16 @@ export class PerWorkerRwSem {
       const signal = options?.signal;
       const isSlow = await this.#writers.makeSlowAsync(deadline, signal);
       const left = { timeoutMs: leftOf(deadline), signal };
-      if (isSlow && (await awaitEventAsync(what, words, base + DRAIN, () => this.#readers.sum() === 0, left)))
+      if (
+        isSlow &&
+        (await awaitEventAsync(
+          what,
+          words,
+          base + DRAIN,
+          () => readersOf(this.#words, this.#base) === 0,
+          left,
+        ))
+      )
         return true;
     } catch (error) {
       this.#writers.unblock();
@@ -213,7 +231,8 @@ export class PerWorkerRwSem {
    * others can release. The object claims a slot again if it is used again.
    */
   close(): void {
-    this.#readers.release();
+    if (this.#slot !== 0) Atomics.store(this.#words, this.#slot + CLAIMED, 0);
+    this.#slot = 0;
   }
 
   [Symbol.dispose](): void {
@@ -222,7 +241,7 @@ export class PerWorkerRwSem {
 
   /** Throws an `Error` naming the words and values that break an invariant; exact only while nobody is at work. */
   validate(): void {
-    const [mode, block, readers] = [this.#load(MODE), this.#load(BLOCK), this.#readers.sum()];
+    const [mode, block, readers] = [this.#load(MODE), this.#load(BLOCK), readersOf(this.#words, this.#base)];
     if (mode < FAST || mode > EXITING) throw new Error(`PerWorkerRwSem: MODE is ${mode}`);
     if (block !== 0 && block !== 1) throw new Error(`PerWorkerRwSem: BLOCK is ${block}`);
     if (readers < 0) throw new Error(`PerWorkerRwSem: the readers' sum is ${readers}`);
@@ -236,7 +255,12 @@ export class PerWorkerRwSem {
     const mode = ["new", "fast", "slow", "exiting"][this.#load(MODE)];
     const state = this.isWriteLocked ? "blocked by a writer" : `${mode}`;
     const waiting = [READERS, WRITERS].map((events) => sleepersOf(this.#words, this.#base + events));
-    return `PerWorkerRwSem(${state}, reading: ${this.#readers.sum()}, waiting: ${waiting[0]} R ${waiting[1]} W)`;
+    return `PerWorkerRwSem(${state}, reading: ${readersOf(this.#words, this.#base)}, waiting: ${waiting[0]} R ${waiting[1]} W)`;
+  }
+
+  #claim(): number {
+    this.#slot = claimSlot("PerWorkerRwSem", this.#words, this.#base, SOMEBODY);
+    return this.#slot;
   }
 
   #assertNotReading(what: string): void {

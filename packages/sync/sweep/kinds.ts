@@ -6,8 +6,10 @@
  */
 import {
   type Agents,
+  RcuDomain,
   type Recoverable,
   RobustMutex,
+  RobustPerWorkerRwSem,
   RobustRwSem,
   RobustSemaphore,
   RobustSpinLock,
@@ -78,10 +80,10 @@ function seqLock(lock: SeqLock): SweptLock {
   };
 }
 
-function shared(lock: RobustRwSem): SweptLock {
+function shared(lock: RobustRwSem | RobustPerWorkerRwSem): SweptLock {
   const write: Side = {
     lock: (options) => lock.downWrite(options),
-    tryLock: () => lock.tryDownWrite(),
+    tryLock: () => ("tryDownWrite" in lock ? lock.tryDownWrite() : lock.downWrite({ timeoutMs: 0 })),
     lockAsync: (options) => lock.downWriteAsync(options),
     unlock: () => lock.upWrite(),
   };
@@ -116,6 +118,15 @@ function semaphore(lock: RobustSemaphore): SweptLock {
   };
 }
 
+/** Slots of a semaphore with a slot per worker: more than a sweep has workers at once, by default. */
+const WORKERS = 12;
+
+/** The semaphore, and behind it the domain that its readers are in. */
+function perWorker(words: Int32Array, word: number, options: SweptOptions): SweptLock {
+  const rcu = new RcuDomain(words, word + RobustPerWorkerRwSem.words(WORKERS), { agentsMax: WORKERS });
+  return shared(new RobustPerWorkerRwSem(words, word, rcu, { ...options, workersMax: WORKERS }));
+}
+
 export const KINDS: readonly Kind[] = [
   {
     name: "RobustSpinLock",
@@ -131,6 +142,11 @@ export const KINDS: readonly Kind[] = [
       exclusive(new RobustMutex(words, word, { ...options, handoffAfter: 0 })),
   },
   {
+    name: "RobustMutex repaired by hand",
+    attach: (words, word, { agents, repair }) =>
+      byHand(new RobustMutex(words, word, { agents, repair: "manual" }), repair),
+  },
+  {
     name: "RobustRwSem",
     attach: (words, word, options) => shared(new RobustRwSem(words, word, options)),
   },
@@ -139,6 +155,7 @@ export const KINDS: readonly Kind[] = [
     attach: (words, word, options) =>
       shared(new RobustRwSem(words, word, { ...options, policy: "fair-fifo" })),
   },
+  { name: "RobustPerWorkerRwSem", attach: perWorker },
   { name: "SeqLock", attach: (words, word, options) => seqLock(new SeqLock(words, word, options)) },
   {
     name: "RobustSemaphore",

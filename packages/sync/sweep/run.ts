@@ -54,7 +54,9 @@ export interface Order {
   readonly lane: number;
   readonly seed: number;
   readonly choice: Choice;
-  readonly fuse: { readonly length: number; readonly isAfter: boolean } | undefined;
+  readonly fuse:
+    | { readonly unlitTurns: number; readonly length: number; readonly isAfter: boolean }
+    | undefined;
 }
 
 /** What has been seen of one kind of lock. */
@@ -81,6 +83,10 @@ const PATIENCE_MS = 30_000;
 const TICK_MS = 20;
 const FUSE_MAX_BITS = 12;
 const LIFE_MAX_MS = 60;
+/** How long a worker waits for the others to be there; starting one takes much longer than it lives. */
+const COMPANY_MS = 300;
+/** Turns before a fuse is lit, for the same reason. */
+const UNLIT_TURNS_MAX = 100;
 
 /** Runs until so many have died or a promise was broken. */
 export async function sweep(options: SweepOptions): Promise<SweepReport> {
@@ -187,8 +193,7 @@ class Sweep {
   /** One worker after the other, until enough have died. */
   async #runLane(lane: number): Promise<void> {
     while (!this.#isOver) {
-      // Half of the time only two live: what one leaves behind, the other has to get over alone.
-      if (lane >= 2 && this.#deaths % 50 >= 25) await sleep(TICK_MS);
+      if (lane >= this.#lanesInUse) await sleep(TICK_MS);
       else await this.#liveAndDie(lane);
     }
   }
@@ -197,12 +202,14 @@ class Sweep {
     const dice = this.#dice;
     const isFused = dice.roll(2) === 0;
     const length = 1 + dice.roll(1 << (4 + dice.roll(FUSE_MAX_BITS - 3)));
-    const fuse = isFused ? { length, isAfter: dice.roll(2) === 0 } : undefined;
+    const fuse = isFused
+      ? { unlitTurns: dice.roll(UNLIT_TURNS_MAX), length, isAfter: dice.roll(2) === 0 }
+      : undefined;
     const { worker, ended } = spawnAgent(this.#registry, (id) => this.#start(id, lane, fuse));
     worker.on("error", (error) => this.#expect(false, `a worker threw ${error}`));
     await Promise.race([once(worker, "message"), ended]);
     this.#moved.set(lane, { turns: Atomics.load(this.#words, turnsWord(lane)), at: performance.now() });
-    await Promise.race([ended, isFused ? sleep(PATIENCE_MS) : this.#lifetime()]);
+    await Promise.race([ended, isFused ? sleep(PATIENCE_MS, undefined, { ref: false }) : this.#lifetime()]);
     this.#moved.delete(lane);
     await worker.terminate();
     this.#workers.delete(worker);
@@ -213,10 +220,22 @@ class Sweep {
     await this.#settled;
   }
 
-  /** A random time; who is at rest when it is over gets another one. */
+  /** A random time from when there is company; who is at rest when it is over gets another one. */
   async #lifetime(): Promise<void> {
+    for (
+      let waitedMs = 0;
+      waitedMs < COMPANY_MS && this.#moved.size < this.#lanesInUse;
+      waitedMs += TICK_MS
+    ) {
+      await sleep(TICK_MS);
+    }
     do await sleep(this.#dice.roll(LIFE_MAX_MS));
     while (Atomics.load(this.#words, HALT) === 1);
+  }
+
+  /** Half of the time only two live: what one leaves behind, the other has to get over alone. */
+  get #lanesInUse(): number {
+    return this.#deaths % 50 < 25 ? this.#options.workers : 2;
   }
 
   /** Nobody begins a turn until all who live have ended theirs, without the help of anybody new. */

@@ -13,14 +13,15 @@ const dice = new Dice(seed);
 registry.join(id);
 const turns = kindsOf(choice).map((kind, index) => new Turns(words, index, kind, registry, dice));
 parentPort?.postMessage("ready");
-if (fuse !== undefined) lightFuse(fuse.length, fuse.isAfter);
 
+let turnsTaken = 0;
 while (Atomics.load(words, STOP) === 0) {
   if (Atomics.load(words, HALT) === 1) {
     Atomics.store(words, kindWord(lane), RESTING);
     Atomics.wait(words, HALT, 1);
     continue;
   }
+  if (turnsTaken++ === fuse?.unlitTurns) lightFuse(fuse.length, fuse.isAfter);
   const kind = dice.roll(turns.length);
   Atomics.store(words, kindWord(lane), kind);
   await turns[kind].turn();

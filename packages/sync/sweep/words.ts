@@ -84,7 +84,7 @@ const STATIONS_AT = LINE;
 /** A word may hold flags beside an agent's id. */
 const ID_MASK = 0x3fffffff;
 /** Room for a lock. */
-const LOCK_WORDS = 192;
+const LOCK_WORDS = 512;
 const STATION: number = LOCK_WORDS + 2 * LINE;
 const KIND_WORDS: number = STATIONS_AT + STATIONS * STATION;
 

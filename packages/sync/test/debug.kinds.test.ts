@@ -23,6 +23,8 @@ import {
   PerWorkerRwSem,
   QSpinLock,
   RcuDomain,
+  RobustPerWorkerRwSem,
+  RobustRwSem,
   RobustSemaphore,
   RwSem,
   Semaphore,
@@ -77,7 +79,34 @@ const exclusive = (name: string, Class: new (words: Int32Array, word: number) =>
 });
 
 const perWorker = () => new PerWorkerRwSem(words, 1024, new RcuDomain(words, 2048));
+const immortal = { agents: { self: 1024, isAlive: () => true }, repair: "manual" } as const;
+const shared = (name: string, make: () => RobustRwSem | RobustPerWorkerRwSem): Subject[] => [
+  {
+    name: `${name} for reading`,
+    mode: "read",
+    maySleep: true,
+    make: () => {
+      const object = make();
+      return { lock: () => object.downRead(), unlock: () => object.upRead(), object };
+    },
+  },
+  {
+    name: `${name} for writing`,
+    mode: "write",
+    maySleep: true,
+    make: () => {
+      const object = make();
+      return { lock: () => object.downWrite(), unlock: () => object.upWrite(), object };
+    },
+  },
+];
+
 const subjects: Subject[] = [
+  ...shared("RobustRwSem", () => new RobustRwSem(words, 0, immortal)),
+  ...shared(
+    "RobustPerWorkerRwSem",
+    () => new RobustPerWorkerRwSem(words, 1024, new RcuDomain(words, 2048), immortal),
+  ),
   exclusive("SpinLock", SpinLock),
   exclusive("QSpinLock", QSpinLock),
   exclusive("TestAndSetLock", TestAndSetLock),

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { Mutex } from "../src/index.ts";
 import { Actors, Command, Status, until } from "./support/actors.ts";
 import { sharedWords, wordsOn } from "./support/memory.ts";
+import { countNotifies } from "./support/notifies.ts";
 
 describe("Mutex in one thread", () => {
   for (const Buffer of [ArrayBuffer, SharedArrayBuffer]) {
@@ -114,6 +115,24 @@ describe("Mutex among the tasks of one thread", () => {
       }),
       { numRuns: 200 },
     );
+  });
+
+  it("notifies a first waiter once, however often the lock is taken and given back before it has looked", async () => {
+    const mutex = new Mutex(shared(), 0, { handoffAfter: 100 });
+    mutex.lock();
+    const waiter = mutex.lockAsync();
+    await turn();
+    const notifies = countNotifies(() => {
+      for (let time = 0; time < 10; time++) {
+        mutex.unlock();
+        mutex.lock();
+      }
+      mutex.unlock();
+    });
+    expect(notifies).toBe(1);
+    expect(await waiter).toBe(true);
+    mutex.unlock();
+    mutex.validate();
   });
 
   it("learns how long to look from spins that did not pay, and looks again when they do", () => {

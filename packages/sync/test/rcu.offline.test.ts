@@ -10,6 +10,9 @@ import {
   Mutex,
   PerWorkerRwSem,
   RcuDomain,
+  RobustMutex,
+  RobustSemaphore,
+  RobustSpinLock,
   RwSem,
   Semaphore,
   SeqCount,
@@ -21,9 +24,20 @@ import {
   WaitQueueHead,
 } from "../src/index.ts";
 import { anotherAgent } from "./support/agents.ts";
+import { FakeAgents } from "./support/fake-agents.ts";
 
 const late = { timeoutMs: 5 };
 const newWords = () => new Int32Array(new SharedArrayBuffer(8192));
+
+const repair = () => {};
+
+/** Waits for a robust lock that another agent, which lives, holds. */
+function whileHeld(make: (agents: FakeAgents) => RobustMutex | RobustSpinLock): boolean {
+  const agents = new FakeAgents();
+  const lock = make(agents);
+  agents.as(4096, () => lock.lock());
+  return agents.as(2048, () => lock.lock(late));
+}
 
 /** Blocks until the time is over. Each makes sure first that it has to wait. */
 const sleeps: Record<string, () => unknown> = {
@@ -68,6 +82,14 @@ const sleeps: Record<string, () => unknown> = {
   "SeqLock.writeLock": () => {
     const lock = new SeqLock(newWords(), 0);
     return lock.readExclLock() && lock.writeLock(late);
+  },
+  "RobustMutex.lock": () => whileHeld((agents) => new RobustMutex(newWords(), 0, { agents, repair })),
+  "RobustSpinLock.lock": () => whileHeld((agents) => new RobustSpinLock(newWords(), 0, { agents, repair })),
+  "RobustSemaphore.down": () => {
+    const agents = new FakeAgents();
+    const semaphore = new RobustSemaphore(newWords(), 0, { agents, permits: 1 });
+    agents.as(4096, () => semaphore.down());
+    return agents.as(2048, () => semaphore.down(late));
   },
   "PerWorkerRwSem.downRead": () => {
     const words = newWords();

@@ -198,6 +198,22 @@ for (const Buffer of [ArrayBuffer, SharedArrayBuffer]) {
 describe("RcuDomain with several agents", () => {
   const shared = (agentsMax: number) => sharedWords(RcuDomain.words(agentsMax));
 
+  it("waits for no section that begins after the grace period, however old the reader's snapshot is", () => {
+    const words = shared(2);
+    const [writer, reader] = [
+      new RcuDomain(words, 0, { agentsMax: 2 }),
+      new RcuDomain(anotherAgent(words), 0),
+    ];
+    reader.read(() => {});
+    for (let round = 0; round < 3; round++) {
+      const cookie = writer.cookie();
+      reader.readLock();
+      expect(writer.poll(cookie)).toBe(true);
+      reader.readUnlock();
+      writer.synchronize();
+    }
+  });
+
   it("is not taken for the one at the same word of another view on the buffer", () => {
     const words = shared(8);
     const length = RcuDomain.words(1);

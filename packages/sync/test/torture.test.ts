@@ -12,6 +12,11 @@ describe("torture, the short form", () => {
       "RwSem trylock storms in vain",
       "Mutex taken by a task",
       "RwSem aborts",
+      "TicketLock written",
+      "McsLock written",
+      "QSpinLock written",
+      "Semaphore written",
+      "PerWorkerRwSem read",
       "RobustMutex written",
       "deaths reported",
       "bursts of mortals",
@@ -45,8 +50,8 @@ describe("torture, the short form", () => {
   });
 
   it("catches stall reports that get lost", async () => {
-    const { faults } = await torture({ seconds: 3, workers: 3, seed: 6, broken: "stall" });
-    expect(Object.keys(faults).join()).toContain("no report names a reader that stalled");
+    const { faults } = await torture({ seconds: 60, workers: 3, seed: 6, broken: "stall", stuckMs: 6_000 });
+    expect(Object.keys(faults).join()).toContain("no report names a reader that stalls");
   });
 
   it("refuses a run of no threads or no time", async () => {

@@ -15,11 +15,12 @@ import {
   type DomainPlace,
   ELEMENTS_EACH,
   elementWord,
+  NAMED,
   placeOf,
 } from "./words.ts";
 
-/** A wait of this length is reported; a staller's section is several times as long. */
-export const STALL_MS = 100;
+/** A wait of this length is reported. */
+const STALL_MS = 100;
 /** Callbacks of a flood: more than ever wait otherwise. */
 const FLOOD = 2_000;
 /** Looks of who polls, before it waits after all. */
@@ -119,11 +120,14 @@ export class RcuPart {
     this.#retire(old);
   }
 
-  /** A reader that takes its time: somebody must complain, and name it. */
-  stall(ms: number): void {
+  /** A reader that stalls until somebody has complained, and named it. */
+  stall(patienceMs: number): void {
+    const { words } = this.#actor;
+    Atomics.store(words, NAMED, 0);
     const leave = enter(this.rcu);
     const check = this.#look();
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+    const isNamed = Atomics.wait(words, NAMED, 0, patienceMs) !== "timed-out";
+    this.#actor.expect(isNamed, `${this.#name}: no report names a reader that stalls`);
     check();
     leave();
     this.#count("stalled readers");

@@ -9,8 +9,9 @@
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
-import { Mutex, RwSem, SpinLock, spawnAgent, ThreadRegistry } from "../src/index.ts";
+import { Mutex, RwSem, Semaphore, SpinLock, spawnAgent, ThreadRegistry } from "../src/index.ts";
 import type { Tally } from "./actor.ts";
+import { attachExtras } from "./locks.ts";
 import { Mortals } from "./mortals.ts";
 import { openDomain } from "./rcu.ts";
 import { attachRobust } from "./robust.ts";
@@ -18,9 +19,11 @@ import { StallWatch } from "./stalls.ts";
 import {
   AGENTS_MAX,
   DOMAIN_KINDS,
+  extraStation,
   FAULTS,
   HALT,
   MUTEX,
+  PER_WORKER,
   REGISTRY,
   RING_STATIONS,
   SEM,
@@ -61,6 +64,8 @@ export interface Order {
   readonly workers: number;
   readonly seed: number;
   readonly broken: Broken | undefined;
+  /** How long its reader that stalls waits for somebody to complain. */
+  readonly patienceMs: number;
 }
 
 /** What a thread, and the whole run, has seen. */
@@ -107,7 +112,7 @@ class Run {
   }
 
   async run(): Promise<Report> {
-    this.#protect();
+    this.#prepare();
     const lanes = Array.from({ length: this.#options.workers }, (_, index) => this.#startLane(index));
     const reports = Promise.all(lanes.map((lane) => once(lane, "message") as Promise<[Report]>));
     let isDone = false;
@@ -136,8 +141,9 @@ class Run {
     }
   }
 
-  /** Robust locks and domains are told of deaths. */
-  #protect(): void {
+  /** The semaphore gets its permit; robust locks and domains are told of deaths. */
+  #prepare(): void {
+    new Semaphore(this.#words, extraStation("Semaphore").lock).up();
     const robust = attachRobust(this.#words, this.#registry);
     this.#registry.protect(robust.spin, robust.mutex);
     if (this.#options.broken === "death") return;
@@ -147,8 +153,9 @@ class Run {
   #startLane(index: number): Worker {
     const { workers, seed, broken } = this.#options;
     const buffer = this.#words.buffer as SharedArrayBuffer;
+    const patienceMs = this.#stuckMs / 3; // in all domains together less than what counts as stuck
     return spawnAgent(this.#registry, (id) => {
-      const workerData: Order = { buffer, id, index, workers, seed, broken };
+      const workerData: Order = { buffer, id, index, workers, seed, broken, patienceMs };
       return new Worker(new URL("./torture.worker.ts", import.meta.url), { workerData });
     }).worker;
   }
@@ -204,10 +211,7 @@ class Run {
 
   #sum(reports: readonly Report[]): Report {
     const seen = total([...reports.map((report) => report.seen), this.#mortals.seen, this.#stalls.seen]);
-    const faults = [...reports.map((report) => report.faults), this.#mortals.faults];
-    // A run that was cut short may have ended before the report of a stall was due.
-    if (Object.keys(total(faults)).length === 0) this.#stalls.judge(seen);
-    faults.push(this.#stalls.faults);
+    const faults = [...reports.map((report) => report.faults), this.#mortals.faults, this.#stalls.faults];
     return { seen, faults: { ...total(faults), ...inspect(this.#words, this.#registry, seen) } };
   }
 }
@@ -240,13 +244,19 @@ function inspect(words: Int32Array, registry: ThreadRegistry, seen: Tally): Tall
   written("Mutex", [MUTEX]);
   written("RwSem", [SEM]);
   written("nested Mutex", RING_STATIONS);
+  written("PerWorkerRwSem", [PER_WORKER]);
+  const extras = attachExtras(words);
+  for (const { name, at, isFree } of extras) {
+    written(name, [at]);
+    check(isFree(), `${name} is not free at the end`);
+  }
   const mutexes = [MUTEX, ...RING_STATIONS].map(({ lock }) => new Mutex(words, lock));
   const robust = attachRobust(words, registry);
   const locks = [new SpinLock(words, SPIN.lock), new RwSem(words, SEM.lock), ...mutexes];
   const all = [...locks, robust.spin, robust.mutex];
   for (const lock of all) check(!lock.isLocked, `${lock} is not free at the end`);
   const domains = DOMAIN_KINDS.map((kind) => openDomain(words, kind, WORKERS_MAX - 2));
-  for (const each of [...all, ...domains, registry]) {
+  for (const each of [...all, ...extras, ...domains, registry]) {
     try {
       each.validate();
     } catch (error) {

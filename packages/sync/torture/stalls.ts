@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { RcuStall } from "../src/index.ts";
 import type { Tally } from "./actor.ts";
 import { agentName, openDomain } from "./rcu.ts";
-import { DOMAIN_KINDS, type DomainKind, STALLER, WORKERS_MAX } from "./words.ts";
+import { DOMAIN_KINDS, type DomainKind, NAMED, STALLER, WORKERS_MAX } from "./words.ts";
 
 /** A wait is asked again after that, to see whether it should end. */
 const PATIENCE_MS = 500;
@@ -36,17 +36,6 @@ export class StallWatch {
     return Atomics.compareExchange(this.#words, STALLER, 0, lane + 1) === 0;
   }
 
-  /** Where readers have stalled, reports must have named them. */
-  judge(seen: Tally): void {
-    for (const kind of DOMAIN_KINDS) {
-      const name = kind === "srcu" ? "SrcuDomain" : `RcuDomain (${kind})`;
-      const stalled = seen[`${name} stalled readers`] ?? 0;
-      const named = this.seen[`${kind}: stall reports that name the staller`] ?? 0;
-      if (stalled > 0 && named === 0)
-        this.#add(this.faults, `${name}: no report names a reader that stalled`);
-    }
-  }
-
   async #watch(kind: DomainKind, isOver: () => boolean): Promise<void> {
     const onStall = (stall: RcuStall): void => this.#report(kind, stall);
     using rcu = openDomain(this.#words, kind, WORKERS_MAX - 2, this.#isDeaf ? undefined : onStall);
@@ -67,7 +56,10 @@ export class StallWatch {
     this.#add(this.seen, `${kind}: stall reports`);
     const staller = agentName(Atomics.load(this.#words, STALLER) - 1);
     const isNamed = agents.some(({ name }) => name === staller);
-    if (isNamed) this.#add(this.seen, `${kind}: stall reports that name the staller`);
+    if (!isNamed) return;
+    this.#add(this.seen, `${kind}: stall reports that name the staller`);
+    Atomics.store(this.#words, NAMED, 1);
+    Atomics.notify(this.#words, NAMED);
   }
 
   #add(tally: Tally, name: string): void {

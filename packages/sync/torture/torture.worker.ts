@@ -3,24 +3,25 @@ import { setImmediate as endOfTurn } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import { barrier } from "../litmus/barrier.ts";
 import { BrokenLock } from "../litmus/broken.ts";
-import { ThreadRegistry } from "../src/index.ts";
+import { type RcuDomain, ThreadRegistry } from "../src/index.ts";
 import { Actor } from "./actor.ts";
 import { asyncLocks, asyncTurn } from "./async.ts";
 import { attachLocks, lockTurn } from "./locks.ts";
-import { RcuPart, STALL_MS } from "./rcu.ts";
+import { RcuPart } from "./rcu.ts";
 import { attachRobust, robustTurn } from "./robust.ts";
 import type { Order, Report } from "./run.ts";
 import { DOMAIN_KINDS, HALT, REGISTRY, STALLER, STOP, turnsWord } from "./words.ts";
 
-const { buffer, id, index, workers, seed, broken } = workerData as Order;
+const { buffer, id, index, workers, seed, broken, patienceMs } = workerData as Order;
 const words = new Int32Array(buffer);
 const registry = new ThreadRegistry(words, REGISTRY);
 registry.join(id);
 const actor = new Actor(words, index, seed);
-const locks = attachLocks(words, broken === "lock" ? new BrokenLock() : undefined);
 const tasks = asyncLocks(words, broken !== "lock");
 const robust = attachRobust(words, registry, () => actor.count("repairs after a death"));
 const parts = DOMAIN_KINDS.map((kind) => new RcuPart(actor, kind, broken === "grace-period"));
+// The same object as its part: who claims the agent's slot first gives it the name that reports must show.
+const locks = attachLocks(words, parts[0].rcu as RcuDomain, broken === "lock" ? new BrokenLock() : undefined);
 
 /** So often the thread returns to its event loop whatever it does: the end of a turn is a quiescent state. */
 const TURNS_EACH = 32;
@@ -34,7 +35,7 @@ function turn(): void {
 
 function stall(): void {
   for (const part of parts) {
-    part.stall(6 * STALL_MS);
+    part.stall(patienceMs);
     Atomics.add(words, turnsWord(index), 1);
   }
   Atomics.store(words, STALLER, 0);
@@ -50,6 +51,7 @@ for (let turns = 0; Atomics.load(words, STOP) === 0; turns++) {
   if (actor.oneIn(40)) await parts[actor.roll(parts.length)].turnAsync();
   Atomics.add(words, turnsWord(index), 1);
 }
+locks.perWorker.close();
 for (const part of parts) part.finish();
 registry.leave();
 parentPort?.postMessage({ seen: actor.seen, faults: actor.faults } satisfies Report);

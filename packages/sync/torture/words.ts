@@ -7,8 +7,10 @@
  *   48           HALT: 1 while all threads rest between two bursts
  *   64           FAULTS: how many broken promises were seen, so that a run can end at the first
  *   80           STALLER: lane + 1 of the thread that shall stall in its read sections, 0 when it has
+ *   96           NAMED: 1 when a stall report has named the staller
  *   128 …        one station per kind of lock, STATION words each: the lock, then what it guards
- *   then         RING mutexes, taken nested and only in ascending order
+ *   then         RING mutexes, taken nested and only in ascending order, and further stations
+ *   then         the nodes of the QSpinLock, and the PerWorkerRwSem
  *   then         the domains; for each the published element and the elements (one generation word each, on its
  *                own line)
  *   then         the registry of all threads
@@ -16,18 +18,32 @@
  *
  * Mortals, threads that die, touch only what survives a death: the domains and the robust locks.
  */
-import { Mutex, RcuDomain, RobustMutex, RwSem, SpinLock, ThreadRegistry } from "../src/index.ts";
+import {
+  McsLock,
+  Mutex,
+  PerWorkerRwSem,
+  QSpinLock,
+  RcuDomain,
+  RobustMutex,
+  RwSem,
+  Semaphore,
+  SpinLock,
+  ThreadRegistry,
+} from "../src/index.ts";
 
 export const STOP = 32;
 export const HALT = 48;
 export const FAULTS = 64;
 export const STALLER = 80;
+export const NAMED = 96;
 
 const LINE = 16;
 const roundUp = (words: number): number => Math.ceil(words / LINE) * LINE;
 
 /** Room for a lock, and for what it guards after it. */
-const LOCK_WORDS: number = roundUp(Math.max(SpinLock.WORDS, Mutex.WORDS, RwSem.WORDS, RobustMutex.WORDS));
+const LOCK_WORDS: number = roundUp(
+  Math.max(McsLock.WORDS, Mutex.WORDS, RwSem.WORDS, RobustMutex.WORDS, Semaphore.WORDS, SpinLock.WORDS),
+);
 const STATION: number = LOCK_WORDS + 2 * LINE;
 
 /** Where a lock is and what it guards. */
@@ -61,6 +77,18 @@ export const RING_STATIONS: readonly Station[] = Array.from({ length: RING_SIZE 
   stationAt(5 + index),
 );
 
+/** Further locks with one holder, taken like the spinlock. A Semaphore with one permit is one of them. */
+export const EXTRA_NAMES = ["TestAndSetLock", "TicketLock", "McsLock", "QSpinLock", "Semaphore"] as const;
+export type ExtraName = (typeof EXTRA_NAMES)[number];
+
+export function extraStation(name: ExtraName): Station {
+  return stationAt(5 + RING_SIZE + EXTRA_NAMES.indexOf(name));
+}
+
+const STATIONS = 5 + RING_SIZE + EXTRA_NAMES.length + 1;
+/** What the PerWorkerRwSem guards; the lock itself is too large for a station. */
+export const PER_WORKER: Station = stationAt(STATIONS - 1);
+
 /** Most lanes, threads that live as long as the run. */
 export const WORKERS_MAX = 64;
 /** Agent slots of the domains: lanes, mortals and the main thread. */
@@ -81,7 +109,11 @@ export interface DomainPlace {
   readonly elements: number;
 }
 
-const DOMAINS: number = 128 + (5 + RING_SIZE) * STATION;
+/** Nodes of the QSpinLock: few enough for lanes to find none now and then. */
+export const NODES_MAX = 4;
+export const NODES: number = 128 + STATIONS * STATION;
+export const PER_WORKER_LOCK: number = NODES + roundUp(NODES_MAX * QSpinLock.NODE_WORDS);
+const DOMAINS: number = PER_WORKER_LOCK + roundUp(PerWorkerRwSem.words(WORKERS_MAX));
 const DOMAIN_SIZE: number = roundUp(RcuDomain.words(AGENTS_MAX)) + LINE + ELEMENTS_MAX * LINE;
 
 export function placeOf(kind: DomainKind): DomainPlace {

@@ -4,6 +4,7 @@ import "./locks.test.mjs";
 import "./rcu.test.mjs";
 import "./agents.test.mjs";
 import "./tree.test.mjs";
+import "./wasm.test.mjs";
 
 const list = document.querySelector("#tests");
 let failed = 0;

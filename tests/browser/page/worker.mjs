@@ -1,5 +1,5 @@
 // What a Web Worker does for the tests. Every function may block: that is what makes it a worker's.
-import { joinWebAgent, RcuDomain, SrcuDomain, ThreadRegistry } from "@faultline/sync";
+import { joinWebAgent, Mutex, RcuDomain, SharedMemory, SrcuDomain, ThreadRegistry } from "@faultline/sync";
 import { lockOf, signal, Word } from "./shared.mjs";
 import { holdTree, readTree, writeTree } from "./tree-agents.mjs";
 
@@ -32,6 +32,14 @@ const functions = {
       words[Word.Counter] = was + 1;
       lock.unlock();
     }
+  },
+
+  /** Adds to a plain counter under a mutex in a memory it attaches to. @returns what ran its fast path */
+  countInMemory({ handle, times }) {
+    const words = SharedMemory.attach(handle).words();
+    const mutex = new Mutex(words, Word.Lock);
+    for (let time = 0; time < times; time++) mutex.withLock(() => void words[Word.Counter]++);
+    return mutex.backend;
   },
 
   /** A read section that lasts until it is told to end. */

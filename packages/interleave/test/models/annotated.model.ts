@@ -35,3 +35,8 @@ const careless = (words: Int32Array): void => {
   words[HINT] = 2;
 };
 export const unannotated = { setup, threads: [counter, careless] };
+
+/** Not in a thread, but it is reached. */
+export function after(words: Int32Array): void {
+  if (words[COUNT] !== 2) throw new Error("lost");
+}

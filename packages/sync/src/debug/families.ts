@@ -5,6 +5,7 @@
 import { Barrier } from "../barrier.ts";
 import { Completion } from "../completion.ts";
 import { Mutex } from "../mutex.ts";
+import { RobustPerWorkerRwSem } from "../per-worker-rwsem/robust.ts";
 import { PerWorkerRwSem } from "../per-worker-rwsem.ts";
 import { RobustMutex } from "../robust/mutex.ts";
 import { RobustSemaphore } from "../robust/semaphore.ts";
@@ -113,6 +114,13 @@ export const FAMILIES: readonly Family[] = [
     ...READ,
   },
   { kind: "PerWorkerRwSem", prototype: PerWorkerRwSem.prototype, flags: Percpu | Write, ...WRITE },
+  { kind: "RobustPerWorkerRwSem", prototype: RobustPerWorkerRwSem.prototype, flags: Percpu | Read, ...READ },
+  {
+    kind: "RobustPerWorkerRwSem",
+    prototype: RobustPerWorkerRwSem.prototype,
+    flags: Percpu | Write,
+    ...WRITE,
+  },
 ];
 
 /** A call that waits for something that nobody holds. */

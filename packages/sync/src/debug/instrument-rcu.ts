@@ -35,13 +35,13 @@ export function instrumentRcu(patches: Patches, order: LockOrder): void {
 function instrumentSections(patches: Patches, order: LockOrder): void {
   patches.replace<(this: RcuDomain) => void>(RcuDomain.prototype, "readLock", (readLock) => {
     return function () {
-      readLock.call(this);
+      patches.inside(() => readLock.call(this)); // the first of an agent calls itself once more
       if (!patches.isInside) order.enterSection(new Site());
     };
   });
   patches.replace<(this: RcuDomain) => void>(RcuDomain.prototype, "readUnlock", (readUnlock) => {
     return function () {
-      readUnlock.call(this);
+      patches.inside(() => readUnlock.call(this));
       if (!patches.isInside) order.leaveSection();
     };
   });

@@ -94,6 +94,7 @@ interface Probe {
 const LOCKED: Probe = { property: "isLocked", offset: 0 };
 const PROBES: Readonly<Record<string, Probe>> = {
   PerWorkerRwSem: { property: "isWriteLocked", offset: 2 },
+  RobustPerWorkerRwSem: { property: "isWriteLocked", offset: 2 },
   SeqLock: { property: "isWriting", offset: 0 },
   Semaphore: { property: "available", offset: 0 },
   RobustSemaphore: { property: "available", offset: 64 },

@@ -27,105 +27,69 @@ import {
 } from "./layout.ts";
 
 // Copies: the compiler folds a constant of this module into the code, and loads an imported one each time.
-const [MODE_WORD, COUNT_WORD, BLOCK_WORD, IS_FAST] = [MODE, COUNT, BLOCK, FAST] as const;
+const MODE_WORD = MODE;
+const COUNT_WORD = COUNT;
+const IS_FAST = FAST;
 
-/** One object's slot among the readers. */
-export class ReaderSlots {
-  readonly #words: Int32Array;
-  readonly #base: number;
-  readonly #rcu: RcuDomain;
-  readonly #kind: string;
-  /** First word of the slot, 0 until claimed. */
-  #slot = 0;
+/**
+ * Changes the own COUNT without Atomics if no writer has been about.
+ *
+ * @returns whether it has
+ */
+export function countFast(
+  words: Int32Array,
+  base: number,
+  rcu: RcuDomain,
+  slot: number,
+  by: 1 | -1,
+): boolean {
+  rcu.readLock();
+  const isFast = Atomics.load(words, base + MODE_WORD) === IS_FAST;
+  // Plain: only this object touches its COUNT, and whoever adds counts up lets a grace period pass first.
+  if (isFast) words[slot + COUNT_WORD] += by;
+  rcu.readUnlock();
+  return isFast;
+}
 
-  constructor(words: Int32Array, base: number, rcu: RcuDomain, kind: string) {
-    this.#words = words;
-    this.#base = base;
-    this.#rcu = rcu;
-    this.#kind = kind;
+/** Enters the slow way, unless a writer is about; never waits. */
+export function enterSlow(words: Int32Array, base: number, rcu: RcuDomain, slot: number): boolean {
+  Atomics.add(words, slot + COUNT, 1);
+  if (Atomics.load(words, base + BLOCK) === 0) {
+    tryMakeFast(words, base, rcu);
+    return true;
   }
+  leaveSlow(words, base, slot);
+  return false;
+}
 
-  /** First word of the slot, 0 if none is claimed. */
-  get slot(): number {
-    return this.#slot;
-  }
+/** Ends a read, or takes an attempt back; a writer that waits for the sum looks again. */
+export function leaveSlow(words: Int32Array, base: number, slot: number): void {
+  Atomics.sub(words, slot + COUNT, 1);
+  wakeEvent(words, base + DRAIN);
+}
 
-  /** Claims a slot if there is none yet. @throws SyncError `ENOSPC` if all are taken */
-  claim(owner: number): number {
-    if (this.#slot !== 0) return this.#slot;
-    const workers = Atomics.load(this.#words, this.#base + WORKERS);
-    for (let index = 0; index < workers; index++) {
-      const slot = this.#base + HEADER_WORDS + SLOT_WORDS * index;
-      if (Atomics.compareExchange(this.#words, slot + CLAIMED, 0, owner) !== 0) continue;
-      this.#slot = slot;
-      return slot;
-    }
-    throw new SyncError(
-      "ENOSPC",
-      `${this.#kind}: all ${workers} slots are taken; close() those of workers that end`,
-    );
+/** How many read. */
+export function readersOf(words: Int32Array, base: number): number {
+  const workers = Atomics.load(words, base + WORKERS);
+  let sum = 0;
+  for (let index = 0; index < workers; index++) {
+    sum = (sum + Atomics.load(words, base + HEADER_WORDS + SLOT_WORDS * index + COUNT)) | 0;
   }
+  return sum;
+}
 
-  /** Gives the slot back. */
-  release(): void {
-    if (this.#slot !== 0) Atomics.store(this.#words, this.#slot + CLAIMED, 0);
-    this.#slot = 0;
+/** Claims a free slot. @throws SyncError `ENOSPC` if there is none */
+export function claimSlot(kind: string, words: Int32Array, base: number, owner: number): number {
+  const workers = Atomics.load(words, base + WORKERS);
+  for (let index = 0; index < workers; index++) {
+    const slot = base + HEADER_WORDS + SLOT_WORDS * index;
+    if (Atomics.compareExchange(words, slot + CLAIMED, 0, owner) === 0) return slot;
   }
+  throw new SyncError("ENOSPC", `${kind}: all ${workers} slots are taken; close() those of workers that end`);
+}
 
-  /** The slot was taken away with everything that was in it. */
-  forget(): void {
-    this.#slot = 0;
-  }
-
-  /** Enters if no writer is about; never waits. */
-  tryEnter(slot: number): boolean {
-    if (this.#changeFast(slot, 1)) return true;
-    Atomics.add(this.#words, slot + COUNT_WORD, 1);
-    if (Atomics.load(this.#words, this.#base + BLOCK_WORD) === 0) {
-      this.#tryMakeFast();
-      return true;
-    }
-    this.#subtract(slot);
-    return false;
-  }
-
-  /** Leaves. */
-  leave(slot: number): void {
-    if (!this.#changeFast(slot, -1)) this.#subtract(slot);
-  }
-
-  /** How many read. */
-  sum(): number {
-    const workers = Atomics.load(this.#words, this.#base + WORKERS);
-    let sum = 0;
-    for (let index = 0; index < workers; index++) {
-      sum = (sum + Atomics.load(this.#words, this.#base + HEADER_WORDS + SLOT_WORDS * index + COUNT)) | 0;
-    }
-    return sum;
-  }
-
-  /** Changes the own COUNT without Atomics if no writer has been about. */
-  #changeFast(slot: number, by: 1 | -1): boolean {
-    const words = this.#words;
-    this.#rcu.readLock();
-    const isFast = Atomics.load(words, this.#base + MODE_WORD) === IS_FAST;
-    // Plain: only this object touches its COUNT, and whoever adds counts up lets a grace period pass first.
-    if (isFast) words[slot + COUNT_WORD] += by;
-    this.#rcu.readUnlock();
-    return isFast;
-  }
-
-  /** Ends a read, or takes an attempt back; a writer that waits for the sum looks again. */
-  #subtract(slot: number): void {
-    Atomics.sub(this.#words, slot + COUNT, 1);
-    wakeEvent(this.#words, this.#base + DRAIN);
-  }
-
-  /** Called by a reader that is in, hence with no writer past its wait for the sum. */
-  #tryMakeFast(): void {
-    const [words, base] = [this.#words, this.#base];
-    if (Atomics.load(words, base + MODE) !== EXITING) return;
-    if (!this.#rcu.poll(Atomics.load(words, base + COOKIE))) return;
-    Atomics.compareExchange(words, base + MODE, EXITING, FAST);
-  }
+/** Called by a reader that is in, hence with no writer past its wait for the sum. */
+function tryMakeFast(words: Int32Array, base: number, rcu: RcuDomain): void {
+  if (Atomics.load(words, base + MODE) !== EXITING || !rcu.poll(Atomics.load(words, base + COOKIE))) return;
+  Atomics.compareExchange(words, base + MODE, EXITING, FAST);
 }

@@ -46,7 +46,7 @@ import {
   wordsFor,
 } from "./layout.ts";
 import { leftOf, WriterPhases } from "./phases.ts";
-import { ReaderSlots } from "./readers.ts";
+import { claimSlot, countFast, enterSlow, leaveSlow, readersOf } from "./readers.ts";
 
 const GHOST = 1;
 const UNUSABLE = 2;
@@ -79,11 +79,12 @@ export class RobustPerWorkerRwSem implements Recoverable {
   readonly #agents: Agents;
   readonly #repair: Repair;
   readonly #recheckMs: number;
-  readonly #readers: ReaderSlots;
   readonly #writers: WriterPhases;
   /** Does this object hold it for writing, and under which id? 0 if not. */
   #writer = 0;
-  /** Agent that claimed the slot. */
+  /** First word of the slot, 0 until claimed. */
+  #slot = 0;
+  /** Agent that claimed it. */
   #slotOwner = 0;
   #mustRepair = false;
 
@@ -111,7 +112,6 @@ export class RobustPerWorkerRwSem implements Recoverable {
     this.#agents = agents;
     this.#repair = repair;
     this.#recheckMs = checkRecheck("RobustPerWorkerRwSem", recheckMs);
-    this.#readers = new ReaderSlots(words, word, rcu, "RobustPerWorkerRwSem");
     this.#writers = new WriterPhases(words, word, rcu, () => this.#waitingReaders());
   }
 
@@ -122,7 +122,7 @@ export class RobustPerWorkerRwSem implements Recoverable {
 
   /** How many read. May be out of date on return; counts fast readers of other workers late. */
   get readerCount(): number {
-    return this.#readers.sum();
+    return readersOf(this.#words, this.#base);
   }
 
   /** Agent id of the writer that holds it or waits for readers to leave, 0 if there is none. */
@@ -148,10 +148,10 @@ export class RobustPerWorkerRwSem implements Recoverable {
    */
   tryDownRead(): boolean {
     const slot = this.#mySlot();
-    if (this.#readers.tryEnter(slot)) return true;
+    if (this.#tryEnter(slot)) return true;
     this.#recover();
     this.#assertReadable("tryDownRead");
-    return this.#readers.tryEnter(slot);
+    return this.#tryEnter(slot);
   }
 
   /**
@@ -187,7 +187,7 @@ export class RobustPerWorkerRwSem implements Recoverable {
     let way: "in" | "heir" | undefined;
     const attempt = (): boolean => {
       const isWriter = this.#writer !== 0; // another task's: it holds the semaphore, or waits for it
-      if (!(isWriter ? this.#readers.tryEnter(slot) : this.#tryReadOrInherit(slot))) return false;
+      if (!(isWriter ? this.#tryEnter(slot) : this.#tryReadOrInherit(slot))) return false;
       way = !isWriter && this.#writer !== 0 ? "heir" : "in";
       return true;
     };
@@ -206,11 +206,11 @@ export class RobustPerWorkerRwSem implements Recoverable {
    * @throws SyncError `EPERM` if this object has none
    */
   upRead(): void {
-    const { slot } = this.#readers;
+    const slot = this.#slot;
     if (slot === 0 || Atomics.load(this.#words, slot + COUNT) <= 0) {
       throw new SyncError("EPERM", "RobustPerWorkerRwSem.upRead: this object has no read to end");
     }
-    this.#readers.leave(slot);
+    if (!countFast(this.#words, this.#base, this.#rcu, slot, -1)) leaveSlow(this.#words, this.#base, slot);
   }
 
   /**
@@ -302,11 +302,12 @@ export class RobustPerWorkerRwSem implements Recoverable {
    * @throws SyncError `EINVAL` if this object reads or writes
    */
   close(): void {
-    const { slot } = this.#readers;
+    const slot = this.#slot;
     if (this.#writer !== 0 || (slot !== 0 && Atomics.load(this.#words, slot + COUNT) !== 0)) {
       throw new SyncError("EINVAL", "RobustPerWorkerRwSem.close: this object reads or writes");
     }
-    this.#readers.release();
+    if (slot !== 0) Atomics.store(this.#words, slot + CLAIMED, 0);
+    this.#slot = 0;
   }
 
   [Symbol.dispose](): void {
@@ -348,15 +349,24 @@ export class RobustPerWorkerRwSem implements Recoverable {
   /** This object's slot; another one if its agent has left the registry and joined again. */
   #mySlot(): number {
     const self = this.#self();
-    if (this.#slotOwner !== self) this.#readers.forget();
-    if (this.#readers.slot !== 0) return this.#readers.slot;
-    this.#slotOwner = self;
+    return this.#slot !== 0 && this.#slotOwner === self ? this.#slot : this.#claim(self);
+  }
+
+  #claim(self: number): number {
+    const claim = (): number => claimSlot("RobustPerWorkerRwSem", this.#words, this.#base, self);
     try {
-      return this.#readers.claim(self);
+      this.#slot = claim();
     } catch (error) {
       if (!this.#recover()) throw error;
-      return this.#readers.claim(self);
+      this.#slot = claim();
     }
+    this.#slotOwner = self;
+    return this.#slot;
+  }
+
+  #tryEnter(slot: number): boolean {
+    if (countFast(this.#words, this.#base, this.#rcu, slot, 1)) return true;
+    return enterSlow(this.#words, this.#base, this.#rcu, slot);
   }
 
   #self(): number {
@@ -385,7 +395,7 @@ export class RobustPerWorkerRwSem implements Recoverable {
 
   #tryReadOrInherit(slot: number): boolean {
     this.#assertReadable("downRead");
-    return this.#tryInherit() || this.#readers.tryEnter(slot);
+    return this.#tryInherit() || this.#tryEnter(slot);
   }
 
   #tryBlockOrInherit(what: string): boolean {
@@ -410,7 +420,7 @@ export class RobustPerWorkerRwSem implements Recoverable {
     const look = (): void => void this.#recover();
     try {
       const isSlow = this.#writers.makeSlow(deadline, this.#mustRepair, this.#recheckMs, look);
-      const isEmpty = (): boolean => this.#readers.sum() === 0;
+      const isEmpty = (): boolean => readersOf(this.#words, this.#base) === 0;
       if (isSlow && this.#await(what, DRAIN, isEmpty, deadline)) return this.#repairNow(what);
     } catch (error) {
       this.#giveUp();
@@ -429,7 +439,7 @@ export class RobustPerWorkerRwSem implements Recoverable {
     try {
       const isForced = this.#mustRepair;
       const isSlow = await this.#writers.makeSlowAsync(deadline, signal, isForced, this.#recheckMs, look);
-      const isEmpty = (): boolean => this.#readers.sum() === 0;
+      const isEmpty = (): boolean => readersOf(this.#words, this.#base) === 0;
       if (isSlow && (await this.#awaitAsync(what, DRAIN, isEmpty, deadline, signal))) {
         return this.#repairNow(what);
       }

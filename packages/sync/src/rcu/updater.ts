@@ -25,7 +25,10 @@ export interface RcuUpdaterOptions extends StallOptions {
   readonly agentsMax?: number;
   /** Id under which `agentDied` finds this agent; default the thread's id in its registry. */
   readonly agentId?: number;
-  /** What stall reports call this agent, its first 16 characters; default the name of the thread. */
+  /**
+   * What stall reports call this agent, its first 16 characters; default the name of the thread. Of several objects
+   * of one agent the one that reads first decides.
+   */
   readonly agentName?: string;
 }
 

@@ -16,6 +16,10 @@
  *   - `registry.protect(lock)` makes recovery prompt: the thread that reports a death then calls `agentDied` of
  *     every lock it has been told of, which wakes those who sleep there. Nothing depends on it but the time.
  *
+ * A death must be reported before anybody can see it, and who started a worker hears of its end in its event
+ * loop (threads/spawn.ts). So the thread that starts the others must not block for a lock one of them may die
+ * with: `lockAsync` there.
+ *
  * Recovery is code like any other: it can die half-way, and several threads can do it at once. So each step is
  * a compareExchange from a value that names the dead agent, or one that does no harm when repeated, and none
  * of them waits for another. It uses Atomics on the lock's words and `Agents`, nothing of a thread.
@@ -48,7 +52,7 @@ export interface Recoverable {
  * How what the lock guards becomes usable again after an owner's death. A function runs in the next owner, with
  * the lock held, before `lock()` returns; when it returns the lock is consistent, when it throws the lock is
  * unusable. It must not be async. `"manual"`: who takes the lock looks at `ownerDied`, repairs, and calls
- * `markConsistent()`.
+ * `markConsistent()`; who does not makes the lock unusable when it gives it back, also with `withLock`.
  */
 export type Repair = (() => void) | "manual";
 

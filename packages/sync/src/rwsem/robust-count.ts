@@ -67,8 +67,3 @@ export function readerBitsIn(count: number): number {
   for (let bits = count & READER_MASK; bits !== 0; bits &= bits - 1) readers++;
   return readers;
 }
-
-/** Seats of the readers. */
-export function seatsOfReaders(count: number): number[] {
-  return Array.from({ length: SEATS }, (_, seat) => seat).filter((seat) => (count & readerBit(seat)) !== 0);
-}

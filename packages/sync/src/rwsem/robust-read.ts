@@ -18,6 +18,15 @@ import { wakeAfterReaders, wakeReadersBeside, wakeRunnable } from "./wake.ts";
 
 /** Takes the lock in read mode if that needs no waiting, and passes nobody by. */
 export function tryRead(state: RobustState): boolean {
+  const { sitter } = state;
+  const count = state.load();
+  // Most often nobody is about and no other task of this agent reads.
+  if (sitter.reads + sitter.waiting === 0 && (count & CLOSED_MASK) === 0) {
+    if (state.change(count, count | readerBit(sitter.seat))) {
+      sitter.reads = 1;
+      return true;
+    }
+  }
   const mayEnter = (count: number): boolean => (count & CLOSED_MASK) === 0 || mayJoin(state, count);
   return changeOwnBit(state, () => enter(state, mayEnter));
 }
@@ -47,12 +56,16 @@ export function* robustReadPath(state: RobustState): SlowPath {
 export function leaveRead(state: RobustState): void {
   const { queue, sitter } = state;
   if (--sitter.reads > 0) return;
-  const count = changeOwnBit(state, () => {
-    // The bit is the other task's from now on, which does not know that it has been granted the lock.
-    if (sitter.waiting > 0 && queue.hasGranted(sitter.id)) return state.load();
-    const bit = readerBit(sitter.seat);
-    return state.add(-bit) - bit;
-  });
+  const bit = readerBit(sitter.seat);
+  let count: number;
+  if (sitter.waiting === 0) {
+    count = state.add(-bit) - bit;
+  } else {
+    queue.lock();
+    // The bit is the other task's from now on, if that has been granted the lock and does not know it yet.
+    count = queue.hasGranted(sitter.id) ? state.load() : state.add(-bit) - bit;
+    queue.unlock();
+  }
   if ((count & (LOCK_MASK | WAITERS)) === WAITERS) wakeAfterReaders(state);
 }
 
