@@ -3,7 +3,7 @@
  * temporary folder.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -23,13 +23,21 @@ export interface CSample extends Sample {
 /** The C program, or why there is none. */
 export interface CTree {
   readonly notice: string | undefined;
+  /** Of the kernel source, such as `6.12.117`; empty if unknown. */
+  readonly version: string;
   /** As contestants; empty without the program. */
   readonly entrants: readonly Entrant[];
   run(n: number, mode: "local" | "shared"): readonly CSample[];
   close(): void;
 }
 
-const missing = (notice: string): CTree => ({ notice, entrants: [], run: () => [], close: () => {} });
+const missing = (notice: string): CTree => ({
+  notice,
+  version: "",
+  entrants: [],
+  run: () => [],
+  close: () => {},
+});
 
 const entrant = (mode: "local" | "shared"): Entrant => ({
   library: C_LIBRARY,
@@ -46,6 +54,16 @@ function generate(folder: string, shared: string): void {
   writeFileSync(join(generated, "bit-length.h"), "#define CONFIG_64BIT 1\n");
   writeFileSync(join(generated, "map-shift.h"), "#define XA_CHUNK_SHIFT 6\n");
   writeFileSync(join(generated, "autoconf.h"), `#include "${join(shared, "autoconf.h")}"\n`);
+}
+
+function versionOf(kernel: string): string {
+  const makefile = join(kernel, "Makefile");
+  if (!existsSync(makefile)) return "";
+  const text = readFileSync(makefile, "utf8");
+  const parts = ["VERSION", "PATCHLEVEL", "SUBLEVEL"].map((name) =>
+    new RegExp(`^${name} = (\\d+)$`, "m").exec(text),
+  );
+  return parts.map((match) => match?.[1] ?? "?").join(".");
 }
 
 /** Compiles the C program against the kernel source at `path`. Needs gcc and liburcu. */
@@ -86,5 +104,11 @@ export function buildCTree(path: string): CTree {
       throw new Error(`${C_LIBRARY}, ${mode}: exit code ${result.status ?? result.signal}`);
     return JSON.parse(result.stdout) as CSample[];
   };
-  return { notice: undefined, entrants: [entrant("local"), entrant("shared")], run, close };
+  return {
+    notice: undefined,
+    version: versionOf(kernel),
+    entrants: [entrant("local"), entrant("shared")],
+    run,
+    close,
+  };
 }

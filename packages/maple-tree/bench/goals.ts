@@ -46,7 +46,7 @@ const C_RATIOS: Readonly<Record<string, number>> = {
 };
 
 /** The kernel's tree, by name. */
-export const C_LIBRARY = "Linux 6.12 in C";
+export const C_LIBRARY = "Linux maple_tree.c";
 const BULK_NS = 60;
 const BYTES = { local: 45, shared: 60 } as const;
 const STATIC_RATIO = 1.1;

@@ -120,7 +120,8 @@ const cpu = cpus()[0].model.trim();
 if (values.write) {
   const machine = `${cpu}, ${cpus().length} logical cores, Node ${process.versions.node}`;
   const how = `on ${machine}. The load was ${load.toFixed(1)} when the run
-began: above 0.5 others were at work. Figures are the minimum over interleaved rounds`;
+began: above 0.5 others were at work. ${cTree.version === "" ? "" : `The kernel's tree in C is that of Linux ${cTree.version}. `}Figures are the
+minimum over interleaved rounds`;
   const results = new URL("./RESULTS.md", import.meta.url);
   writeFileSync(
     results,
