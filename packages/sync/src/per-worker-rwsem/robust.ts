@@ -17,12 +17,9 @@
  *
  * An heir waits for a grace period whatever MODE says: the dead may have stored SLOW and not waited. A dead writer
  * counts as one that may have written, also if it had only waited for readers: no word tells the two apart.
- *
- * Cleaning up takes no lock, and several agents may do it at once: of those who find a dead one's slot, its
- * compareExchange of CLAIMED lets one through; BLOCK goes from the dead one's id to 1 once.
  */
 import { SyncError } from "../errors.ts";
-import { awaitEvent, awaitEventAsync, validateEvent, wakeEvent } from "../event-count.ts";
+import { awaitEvent, awaitEventAsync, wakeEvent } from "../event-count.ts";
 import { Guard } from "../guard.ts";
 import type { RcuDomain } from "../rcu.ts";
 import {
@@ -33,25 +30,10 @@ import {
   type RobustOptions,
 } from "../robust/recovery.ts";
 import { type AsyncWaitOptions, deadlineOf, isPast, type WaitOptions } from "../words.ts";
-import {
-  BLOCK,
-  CLAIMED,
-  COUNT,
-  DRAIN,
-  layOut,
-  READERS,
-  slotsOf,
-  WAITING,
-  WRITERS,
-  wordsFor,
-} from "./layout.ts";
+import { AGENT_MIN, cleanUp, GHOST, UNUSABLE, validateNamed, waitingReadersOf } from "./cleanup.ts";
+import { BLOCK, CLAIMED, COUNT, DRAIN, layOut, READERS, WAITING, WRITERS, wordsFor } from "./layout.ts";
 import { leftOf, WriterPhases } from "./phases.ts";
 import { claimSlot, countFast, enterSlow, leaveSlow, readersOf } from "./readers.ts";
-
-const GHOST = 1;
-const UNUSABLE = 2;
-/** The smallest agent id. */
-const AGENT_MIN = 1024;
 
 /** Options of {@link RobustPerWorkerRwSem}. */
 export interface RobustPerWorkerRwSemOptions extends RobustOptions {
@@ -112,7 +94,7 @@ export class RobustPerWorkerRwSem implements Recoverable {
     this.#agents = agents;
     this.#repair = repair;
     this.#recheckMs = checkRecheck("RobustPerWorkerRwSem", recheckMs);
-    this.#writers = new WriterPhases(words, word, rcu, () => this.#waitingReaders());
+    this.#writers = new WriterPhases(words, word, rcu, () => waitingReadersOf(words, word));
   }
 
   /** Does a writer hold it or wait for readers to leave, or did one die? May be out of date on return. */
@@ -316,22 +298,7 @@ export class RobustPerWorkerRwSem implements Recoverable {
 
   /** Throws an `Error` naming the words and values that break an invariant; exact only while nobody is at work. */
   validate(): void {
-    const block = this.#block;
-    if (block < 0 || (block > UNUSABLE && block < AGENT_MIN)) {
-      throw new Error(`RobustPerWorkerRwSem: BLOCK is ${block}`);
-    }
-    for (const slot of slotsOf(this.#words, this.#base)) {
-      const [count, claimed, waiting] = [COUNT, CLAIMED, WAITING].map((word) =>
-        Atomics.load(this.#words, slot + word),
-      );
-      if (count < 0 || waiting < 0 || (claimed === 0 && count + waiting > 0)) {
-        const text = `COUNT ${count}, CLAIMED ${claimed}, WAITING ${waiting}`;
-        throw new Error(`RobustPerWorkerRwSem: slot at word ${slot} has ${text}`);
-      }
-    }
-    for (const events of [READERS, WRITERS, DRAIN]) {
-      validateEvent("RobustPerWorkerRwSem", this.#words, this.#base + events);
-    }
+    validateNamed(this.#words, this.#base);
   }
 
   /** The state in words, for messages. */
@@ -339,7 +306,7 @@ export class RobustPerWorkerRwSem implements Recoverable {
     const block = this.#block;
     const names = ["open", "held by a ghost", "unusable"];
     const state = names[block] ?? `blocked by ${block}`;
-    return `RobustPerWorkerRwSem(${state}, reading: ${this.readerCount}, waiting: ${this.#waitingReaders()} R)`;
+    return `RobustPerWorkerRwSem(${state}, reading: ${this.readerCount}, waiting: ${waitingReadersOf(this.#words, this.#base)} R)`;
   }
 
   get #block(): number {
@@ -373,12 +340,6 @@ export class RobustPerWorkerRwSem implements Recoverable {
     const { self } = this.#agents;
     if (self !== 0) return self;
     throw new SyncError("EINVAL", "RobustPerWorkerRwSem: this thread has not joined the registry");
-  }
-
-  #waitingReaders(): number {
-    let waiting = 0;
-    for (const slot of slotsOf(this.#words, this.#base)) waiting += Atomics.load(this.#words, slot + WAITING);
-    return waiting;
   }
 
   #beginWait(): number {
@@ -492,31 +453,9 @@ export class RobustPerWorkerRwSem implements Recoverable {
 
   /** Cleans up after everybody who has died. @returns whether it found anything of theirs */
   #recover(): boolean {
-    const words = this.#words;
-    let isFound = false;
-    for (const slot of slotsOf(words, this.#base)) {
-      const claimed = Atomics.load(words, slot + CLAIMED);
-      if (!this.#isDead(Math.abs(claimed))) continue;
-      const mark = -(this.#agents.self || 1);
-      if (Atomics.compareExchange(words, slot + CLAIMED, claimed, mark) !== claimed) continue;
-      this.#rcu.agentDied(Math.abs(claimed));
-      Atomics.store(words, slot + COUNT, 0);
-      Atomics.store(words, slot + WAITING, 0);
-      Atomics.store(words, slot + CLAIMED, 0); // last: until then it is cleaned up after whoever cleans up
-      isFound = true;
-    }
-    const block = this.#block;
-    if (this.#isDead(block)) {
-      this.#rcu.agentDied(block);
-      Atomics.compareExchange(words, this.#base + BLOCK, block, GHOST);
-      isFound = true;
-    }
+    const isFound = cleanUp(this.#words, this.#base, this.#rcu, this.#agents);
     if (isFound) this.#wakeAll();
     return isFound;
-  }
-
-  #isDead(id: number): boolean {
-    return id >= AGENT_MIN && !this.#agents.isAlive(id);
   }
 
   #wakeAll(): void {

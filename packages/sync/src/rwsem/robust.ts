@@ -36,18 +36,10 @@ import {
   type WaitOptions,
 } from "../words.ts";
 import { LOCK_MASK, READER_MASK, WAITERS, WRITER } from "./count.ts";
+import { abandon, attended, inherit } from "./heir.ts";
 import type { RwSemOptions, RwSemPolicy } from "./policy.ts";
 import { recover, recoverIfNeeded } from "./recovery.ts";
-import {
-  ABANDONED,
-  isAbandoned,
-  isGhost,
-  readerBitsIn,
-  SEATS,
-  seatOfWriter,
-  WHO_MASK,
-  writerBits,
-} from "./robust-count.ts";
+import { isAbandoned, isGhost, readerBitsIn, SEATS, seatOfWriter, writerBits } from "./robust-count.ts";
 import { becomeReader, leaveRead, robustReadPath, tryRead } from "./robust-read.ts";
 import { ROBUST_RWSEM_WORDS, RobustState } from "./robust-state.ts";
 import { validateRobust } from "./robust-validate.ts";
@@ -236,7 +228,7 @@ export class RobustRwSem extends SharedLock implements Recoverable {
     const sitter = this.#state.sit();
     if (this.#tryWrite(sitter)) return true;
     recoverIfNeeded(this.#state);
-    return this.#inherit() || this.#tryWrite(sitter);
+    return inherit(this.#state, this.#repair) || this.#tryWrite(sitter);
   }
 
   /**
@@ -247,7 +239,7 @@ export class RobustRwSem extends SharedLock implements Recoverable {
   override upWrite(): void {
     const sitter = this.#assertWriter("upWrite");
     if (sitter.mustRepair) {
-      this.#abandon();
+      abandon(this.#state);
       return;
     }
     sitter.isWriter = false;
@@ -363,7 +355,7 @@ export class RobustRwSem extends SharedLock implements Recoverable {
     for (;;) {
       recoverIfNeeded(this.#state);
       if (this.#inheritForRead()) return true;
-      if (yield* this.#attended(robustReadPath(this.#state), wait)) return true;
+      if (yield* attended(this.#state, robustReadPath(this.#state), wait, this.#recheckMs)) return true;
       if (wait.isOver) return false;
     }
   }
@@ -373,8 +365,8 @@ export class RobustRwSem extends SharedLock implements Recoverable {
     const wait = { isOver: false };
     for (;;) {
       recoverIfNeeded(this.#state);
-      if (this.#inherit()) return true;
-      if (yield* this.#attended(writePath(this.#state, maySpin), wait)) {
+      if (inherit(this.#state, this.#repair)) return true;
+      if (yield* attended(this.#state, writePath(this.#state, maySpin), wait, this.#recheckMs)) {
         sitter.isWriter = true;
         return true;
       }
@@ -382,67 +374,14 @@ export class RobustRwSem extends SharedLock implements Recoverable {
     }
   }
 
-  /** A slow path that looks around after each sleep, and leaves the queue when there is a ghost to be followed. */
-  *#attended(path: SlowPath, wait: { isOver: boolean }): SlowPath {
-    const state = this.#state;
-    let step = path.next(true);
-    while (step.done !== true) {
-      const mayGoOn = yield { ...step.value, recheckMs: this.#recheckMs };
-      wait.isOver = !mayGoOn;
-      recoverIfNeeded(state);
-      const count = state.load();
-      step = path.next(mayGoOn && !isGhost(count) && !isAbandoned(count));
-    }
-    return step.value;
-  }
-
-  /** Takes over what a dead writer left, and repairs it if that is known how. @throws SyncError `ENOTRECOVERABLE` */
-  #inherit(): boolean {
-    const state = this.#state;
-    for (;;) {
-      const count = state.load();
-      if (isAbandoned(count)) throw unusable();
-      if (!isGhost(count)) return false;
-      if (state.change(count, state.asWriter(count))) break;
-    }
-    state.sitter.isWriter = true;
-    state.sitter.mustRepair = true;
-    if (this.#repair === "manual") return true;
-    try {
-      this.#repair();
-    } catch (cause) {
-      this.#abandon();
-      throw unusable(cause);
-    }
-    state.sitter.mustRepair = false;
-    return true;
-  }
-
   #inheritForRead(): boolean {
     if (this.#repair === "manual" && isGhost(this.#state.load())) throw ownerDead("downRead");
-    if (!this.#inherit()) return false;
+    if (!inherit(this.#state, this.#repair)) return false;
     becomeReader(this.#state);
     return true;
-  }
-
-  /** The writer gives the lock back for ever. */
-  #abandon(): void {
-    const state = this.#state;
-    for (;;) {
-      const count = state.load();
-      if (state.change(count, (count & ~WHO_MASK) | ABANDONED)) break;
-    }
-    state.sitter.isWriter = false;
-    state.sitter.mustRepair = false;
-    state.queue.stirAll();
   }
 }
 
 function ownerDead(what: string): SyncError {
   return new SyncError("EOWNERDEAD", `RobustRwSem.${what}: a writer died, and a writer has to repair first`);
-}
-
-function unusable(cause?: unknown): SyncError {
-  const message = "RobustRwSem: a writer died, and what it guarded could not be repaired";
-  return new SyncError("ENOTRECOVERABLE", message, cause === undefined ? undefined : { cause });
 }
