@@ -12,7 +12,7 @@ import { type Ending, endless, stuck } from "./ending.ts";
 import { NondeterminismError, Suspend } from "./errors.ts";
 import { Fairness } from "./fairness.ts";
 import { type Host, NOT_DONE, setHost } from "./host.ts";
-import { Memory } from "./memory.ts";
+import type { Memory } from "./memory.ts";
 import type { Model } from "./model.ts";
 import {
   type Choice,
@@ -25,8 +25,8 @@ import {
   sameOp,
   type Value,
 } from "./op.ts";
+import { Outside } from "./outside.ts";
 import type { Scheduler } from "./scheduler.ts";
-import { follow, type Site } from "./sites.ts";
 import { isUndisturbed, park, pastOf, repeats } from "./spins.ts";
 import { type ExecutionOptions, State } from "./state.ts";
 import { firstDue, isAlive, type Logged, type Point, type Thread } from "./thread.ts";
@@ -47,9 +47,8 @@ export class Execution implements Host {
   readonly #state: State;
   readonly #memory: Memory;
   readonly #fairness: Fairness | undefined;
-  #private: Set<ArrayBufferLike> | undefined;
+  readonly #outside: Outside;
   #shared: unknown;
-  #outsideSite: Site | undefined;
   #current: Thread | undefined;
   #phase: "setup" | "starting" | "running" | "after" = "setup";
   #chosen: Choice | undefined;
@@ -65,6 +64,7 @@ export class Execution implements Host {
     this.threads = this.#state.threads;
     this.steps = this.#state.steps;
     this.#memory = this.#state.memory;
+    this.#outside = new Outside(this.#memory, options.sites);
     if (options.fairness !== undefined) this.#fairness = new Fairness(count, options.fairness);
   }
 
@@ -279,7 +279,7 @@ export class Execution implements Host {
 
   access(op: Op): unknown {
     const thread = this.#current;
-    if (thread === undefined) return this.#outside(op);
+    if (thread === undefined) return this.#outside.access(op);
     if (thread.status === "done") this.refuse("going on after the end");
     const chosen = this.#chosen;
     if (chosen !== undefined) {
@@ -294,25 +294,6 @@ export class Execution implements Host {
     thread.pending = op;
     if (this.#phase === "starting") this.#leave(thread, undefined);
     return this.#arrive(thread);
-  }
-
-  /** In `setup` and `after` nobody else is there: nobody sleeps, and nobody would wake a sleeper. */
-  #outside(op: Op): unknown {
-    const result = this.#alone(op);
-    const { sites } = this.#options;
-    if (sites !== undefined) {
-      this.#outsideSite ??= sites.outside;
-      sites.withStack(this.#outsideSite, op);
-      this.#outsideSite = follow(this.#outsideSite, result, -1);
-    }
-    return result;
-  }
-
-  #alone(op: Op): unknown {
-    if (op.kind === "notify") return 0;
-    if (op.kind !== "wait" && op.kind !== "waitAsync") return this.#memory.perform(op);
-    const value = this.#memory.peek(op) === op.value ? "timed-out" : "not-equal";
-    return op.kind === "wait" ? value : { async: false, value };
   }
 
   repeat(
@@ -434,19 +415,15 @@ export class Execution implements Host {
 
   idOf(buffer: ArrayBufferLike): number {
     const id = this.#memory.idOf(buffer);
-    if (id < 0 && this.#private?.has(buffer) !== true) {
+    if (id < 0 && !this.#outside.isPrivate(buffer)) {
       this.refuse("a SharedArrayBuffer that setup() did not make in this execution (module-level state?)");
     }
     return id;
   }
 
-  /** A buffer made by a thread is seen by this thread alone: it cannot be passed through shared memory. */
   allocate(bytes: number, options?: { maxByteLength?: number }): SharedArrayBuffer {
     if (this.#phase === "setup") return this.#memory.allocate(bytes, options);
-    const buffer = new Memory().allocate(bytes, options);
-    this.#private ??= new Set();
-    this.#private.add(buffer);
-    return buffer;
+    return this.#outside.allocate(bytes, options);
   }
 
   now(): number {
