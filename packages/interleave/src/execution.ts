@@ -7,12 +7,12 @@
  * It is written as generators that yield where the microtasks of an async thread are to be drained: with
  * synchronous threads none ever does, and an execution is one synchronous call.
  */
-import { Choices, isProgress } from "./choices.ts";
+import { isProgress } from "./choices.ts";
 import { type Ending, endless, stuck } from "./ending.ts";
 import { NondeterminismError, Suspend } from "./errors.ts";
 import { Fairness } from "./fairness.ts";
 import { type Host, NOT_DONE, setHost } from "./host.ts";
-import { Memory } from "./memory.ts";
+import type { Memory } from "./memory.ts";
 import type { Model } from "./model.ts";
 import {
   type Choice,
@@ -20,52 +20,23 @@ import {
   type ElementName,
   type Op,
   type OpKind,
-  promisedBy,
   type Step,
   type StepKind,
   sameOp,
   type Value,
 } from "./op.ts";
-import { Guesses, type Promises } from "./promises.ts";
-import { HappensBefore, type Race } from "./races.ts";
+import { Outside } from "./outside.ts";
 import type { Scheduler } from "./scheduler.ts";
-import { follow, type Site, type Sites } from "./sites.ts";
-import { isUndisturbed, look, park, pastOf, repeats } from "./spins.ts";
-import { Patience } from "./starvation.ts";
-import { firstDue, isAlive, type Logged, newThread, nextOp, type Point, type Thread } from "./thread.ts";
-import { WaitLists } from "./wait-lists.ts";
-
-/** What executions need to know. */
-export interface ExecutionOptions {
-  readonly maxSteps: number;
-  readonly spinLimit: number;
-  readonly freeReads: number;
-  readonly timeouts: number;
-  readonly kills: number;
-  readonly killable: readonly number[] | undefined;
-  readonly races: boolean;
-  /** How often a thread may be passed over in a row. */
-  readonly fairness: number | undefined;
-  /** How often a thread may be overtaken before it starves. */
-  readonly starvation: number | undefined;
-  readonly stale: boolean;
-  readonly promises: Promises;
-  /** Pasts of threads behind which an endless spin begins. */
-  readonly endless: Set<string>;
-  readonly traced: boolean;
-  /** Where operations stand; `undefined` if nobody asks. */
-  readonly sites: Sites | undefined;
-  /** Is the race meant? */
-  readonly isAllowed: (race: Race) => boolean;
-}
+import { isUndisturbed, park, pastOf, repeats } from "./spins.ts";
+import { type ExecutionOptions, State } from "./state.ts";
+import { firstDue, isAlive, type Logged, type Point, type Thread } from "./thread.ts";
 
 const SUSPEND = new Suspend("the checker leaves this thread; let the exception pass");
-const NOBODY: Step["woken"] = [];
 
 /** Runs one execution. */
 export class Execution implements Host {
   readonly threads: Thread[];
-  readonly steps: Step[] = [];
+  readonly steps: Step[];
   readonly traced: boolean;
   /** What each thread could do at the current point; empty for threads that cannot go on. */
   able: readonly (readonly Choice[])[] = [];
@@ -73,16 +44,11 @@ export class Execution implements Host {
   readonly #model: Model;
   readonly #options: ExecutionOptions;
   readonly #scheduler: Scheduler;
-  readonly #memory: Memory = new Memory();
-  readonly #order: HappensBefore;
-  readonly #choices: Choices;
-  readonly #guesses: Guesses | undefined;
+  readonly #state: State;
+  readonly #memory: Memory;
   readonly #fairness: Fairness | undefined;
-  readonly #patience: Patience | undefined;
-  readonly #waiters: WaitLists = new WaitLists();
-  #private: Set<ArrayBufferLike> | undefined;
+  readonly #outside: Outside;
   #shared: unknown;
-  #outsideSite: Site | undefined;
   #current: Thread | undefined;
   #phase: "setup" | "starting" | "running" | "after" = "setup";
   #chosen: Choice | undefined;
@@ -95,14 +61,13 @@ export class Execution implements Host {
     this.#options = options;
     this.#scheduler = scheduler;
     this.traced = options.traced;
-    this.threads = model.threads.map((_, index) => newThread(index));
-    this.#order = new HappensBefore(model.threads.length, options.stale);
-    this.#choices = new Choices(options, this.#memory, this.#order);
     const count = model.threads.length;
+    this.#state = new State(count, options);
+    this.threads = this.#state.threads;
+    this.steps = this.#state.steps;
+    this.#memory = this.#state.memory;
+    this.#outside = new Outside(this.#memory, options.sites);
     if (options.fairness !== undefined) this.#fairness = new Fairness(count, options.fairness);
-    if (options.starvation !== undefined) this.#patience = new Patience(count, options.starvation);
-    for (const thread of this.threads) thread.site = options.sites?.of(thread.index, thread.log);
-    if (options.stale) this.#guesses = new Guesses(options.promises, this.#order);
   }
 
   /** Runs to the end, starting after `prefix`, whose last point was `point`. Yields to have microtasks drained. */
@@ -131,16 +96,7 @@ export class Execution implements Host {
   }
 
   #redo(prefix: readonly Step[], point: Point): void {
-    for (const step of prefix) {
-      const before = this.#memory.peek(step.op);
-      if (step.changed) this.#memory.redo(step);
-      this.#commit(step, before);
-    }
-    for (const thread of this.threads) {
-      thread.pending = point.pending[thread.index];
-      thread.status = point.status[thread.index]!;
-      thread.parking = point.parking[thread.index]!;
-    }
+    this.#state.redo(prefix, point);
     if (this.#fairness !== undefined) this.#fairness.passed = point.passed!;
   }
 
@@ -161,8 +117,8 @@ export class Execution implements Host {
       this.ending = this.#believed(endless(this.threads, this.steps, this.#options.fairness));
       return undefined;
     }
-    const all = this.#choices.of(this.threads);
-    for (const thread of this.#choices.denied) this.#scheduler.denied?.(this, thread);
+    const all = this.#state.choices.of(this.threads);
+    for (const thread of this.#state.choices.denied) this.#scheduler.denied?.(this, thread);
     const able = this.#fairness === undefined ? all : this.#fairness.restrict(all);
     this.able = able;
     if (!able.some((list) => list.some(isProgress))) {
@@ -201,7 +157,7 @@ export class Execution implements Host {
 
   #endOfWait({ action }: Choice): StepKind {
     if (action !== "timeout") return "wake";
-    return this.#choices.mayTimeOut ? "timeout" : "late";
+    return this.#state.choices.mayTimeOut ? "timeout" : "late";
   }
 
   #endSleep(thread: Thread, choice: Choice): void {
@@ -324,8 +280,12 @@ export class Execution implements Host {
     }
     this.#phase = "after";
     if (this.ending !== undefined) return;
+<<<<<<< HEAD
     if (this.#guesses?.isOwed) this.ending = { kind: "pruned" };
     else if (this.#doubted !== undefined) this.ending = this.#doubted;
+=======
+    if (this.#state.isOwed) this.ending = { kind: "pruned" };
+>>>>>>> w/checker
     else this.#after();
   }
 
@@ -342,7 +302,7 @@ export class Execution implements Host {
 
   access(op: Op): unknown {
     const thread = this.#current;
-    if (thread === undefined) return this.#outside(op);
+    if (thread === undefined) return this.#outside.access(op);
     if (thread.status === "done") this.refuse("going on after the end");
     const chosen = this.#chosen;
     if (chosen !== undefined) {
@@ -357,25 +317,6 @@ export class Execution implements Host {
     thread.pending = op;
     if (this.#phase === "starting") this.#leave(thread, undefined);
     return this.#arrive(thread);
-  }
-
-  /** In `setup` and `after` nobody else is there: nobody sleeps, and nobody would wake a sleeper. */
-  #outside(op: Op): unknown {
-    const result = this.#alone(op);
-    const { sites } = this.#options;
-    if (sites !== undefined) {
-      this.#outsideSite ??= sites.outside;
-      sites.withStack(this.#outsideSite, op);
-      this.#outsideSite = follow(this.#outsideSite, result, -1);
-    }
-    return result;
-  }
-
-  #alone(op: Op): unknown {
-    if (op.kind === "notify") return 0;
-    if (op.kind !== "wait" && op.kind !== "waitAsync") return this.#memory.perform(op);
-    const value = this.#memory.peek(op) === op.value ? "timed-out" : "not-equal";
-    return op.kind === "wait" ? value : { async: false, value };
   }
 
   repeat(
@@ -484,13 +425,10 @@ export class Execution implements Host {
   }
 
   #step(thread: Thread, choice: Choice, kind: StepKind, sleep: number): Step {
-    const op = nextOp(thread, sleep)!;
-    const before = this.#memory.peek(op);
-    const woken = kind === "op" && op.kind === "notify" ? this.#waiters.wokenBy(op) : NOBODY;
-    const result = this.#result(thread, choice, kind, op, before, woken.length);
-    const after = this.#memory.peek(op);
-    const step: Step = { choice, kind, op, result, changed: !Object.is(before, after), after, woken, sleep };
-    const race = this.#commit(step, before);
+    const race = this.#state.make(thread, choice, kind, sleep);
+    const step = this.steps[this.steps.length - 1]!;
+    const { starves } = this.#state;
+    if (starves !== undefined) this.ending ??= { kind: "starvation", message: starves };
     if (race !== undefined && this.#options.races && !this.#options.isAllowed(race)) {
       this.ending = { kind: "race", race };
     }
@@ -498,94 +436,17 @@ export class Execution implements Host {
     return step;
   }
 
-  #result(thread: Thread, choice: Choice, kind: StepKind, op: Op, before: Value, woken: number): unknown {
-    if (kind === "timeout" || kind === "late") return "timed-out";
-    if (kind === "wake") return "ok";
-    if (kind === "kill" || kind === "enter") return undefined;
-    if (op.kind === "notify") return woken;
-    if (op.kind === "wait" || op.kind === "waitAsync") {
-      if (before !== op.value) return "not-equal";
-      return op.kind === "wait" || op.timeoutMs === 0 ? "timed-out" : thread.sleeps.length;
-    }
-    const promised = promisedBy(choice.action);
-    if (promised !== undefined) return promised;
-    if (typeof choice.action === "number") return this.#order.staleValue(op.buffer, op.offset, choice.action);
-    return this.#memory.perform(op);
-  }
-
-  /** All that a step changes but memory: the same live and redone. */
-  #commit(step: Step, before: Value): Race | undefined {
-    const thread = this.threads[step.choice.thread]!;
-    this.steps.push(step);
-    if (step.kind === "enter") {
-      thread.pending = step.op;
-      thread.waiting = "asleep";
-      this.#waiters.enter(thread.index, -1, step.op);
-    } else if (step.kind === "kill") {
-      this.#choices.kills++;
-      thread.status = "dead";
-      thread.waiting = "no";
-      this.#waiters.leaveAll(thread.index);
-    } else this.#log(thread, step);
-    look(this.threads, thread, step, before);
-    this.#guesses?.onStep(step);
-    const starves = this.#patience?.onStep(step, before);
-    if (starves !== undefined) this.ending ??= { kind: "starvation", message: starves };
-    return this.#order.onStep(step, before);
-  }
-
-  #log(thread: Thread, step: Step): void {
-    const { op, kind, sleep, result } = step;
-    thread.log.push({ op, result, sleep });
-    if (thread.site !== undefined) thread.site = follow(thread.site, result, sleep);
-    if (kind === "timeout" || kind === "late") this.#choices.timeouts++;
-    if (sleep >= 0) this.#wokeUp(thread, step);
-    else if (thread.waiting !== "no") {
-      thread.waiting = "no";
-      this.#waiters.leave(thread.index, -1);
-      if (result === "timed-out") thread.clockMs += op.timeoutMs;
-    } else if (op.kind === "waitAsync" && typeof result === "number") {
-      thread.sleeps.push({ op, dueMs: thread.clockMs + op.timeoutMs, asleep: true });
-      this.#waiters.enter(thread.index, result, op);
-    }
-    for (const woken of step.woken) {
-      const other = this.threads[woken.thread]!;
-      this.#waiters.leave(woken.thread, woken.sleep);
-      if (woken.sleep < 0) other.waiting = "notified";
-      else {
-        other.sleeps[woken.sleep]!.asleep = false;
-        other.notified.push(woken.sleep);
-      }
-    }
-  }
-
-  /** An idle thread goes on with the end of one of its sleeps. */
-  #wokeUp(thread: Thread, { kind, sleep }: Step): void {
-    thread.status = "ready";
-    if (kind === "wake") thread.notified.shift();
-    else {
-      const ended = thread.sleeps[sleep]!;
-      ended.asleep = false;
-      this.#waiters.leave(thread.index, sleep);
-      thread.clockMs = Math.max(thread.clockMs, ended.dueMs);
-    }
-  }
-
   idOf(buffer: ArrayBufferLike): number {
     const id = this.#memory.idOf(buffer);
-    if (id < 0 && this.#private?.has(buffer) !== true) {
+    if (id < 0 && !this.#outside.isPrivate(buffer)) {
       this.refuse("a SharedArrayBuffer that setup() did not make in this execution (module-level state?)");
     }
     return id;
   }
 
-  /** A buffer made by a thread is seen by this thread alone: it cannot be passed through shared memory. */
   allocate(bytes: number, options?: { maxByteLength?: number }): SharedArrayBuffer {
     if (this.#phase === "setup") return this.#memory.allocate(bytes, options);
-    const buffer = new Memory().allocate(bytes, options);
-    this.#private ??= new Set();
-    this.#private.add(buffer);
-    return buffer;
+    return this.#outside.allocate(bytes, options);
   }
 
   now(): number {

@@ -2,7 +2,7 @@
  * Reports of shards as one.
  */
 import { InterleaveError } from "./errors.ts";
-import type { Report } from "./model.ts";
+import type { AllowedRace, Coverage, Report } from "./model.ts";
 
 /**
  * Merges the reports of all shards of one exploration.
@@ -35,5 +35,28 @@ export function mergeReports(reports: readonly Report[], count: number = reports
     longest: Math.max(...reports.map((report) => report.longest)),
     elapsedMs: sum((report) => report.elapsedMs),
     ...(failure === undefined ? {} : { failure }),
+    ...notesOf(reports),
   };
+}
+
+/** What was reached by none of them, and the races that were seen by any. Warnings are of one shard alone. */
+function notesOf(reports: readonly Report[]): Partial<Report> {
+  const coverage = coverageOf(reports.map((report) => report.coverage));
+  const byPlace = new Map<string, AllowedRace>();
+  for (const race of reports.flatMap((report) => report.intended ?? [])) byPlace.set(race.at, race);
+  return {
+    ...(coverage === undefined ? {} : { coverage }),
+    ...(byPlace.size === 0 ? {} : { intended: [...byPlace.values()] }),
+  };
+}
+
+function coverageOf(parts: readonly (Coverage | undefined)[]): Coverage | undefined {
+  const [first, ...others] = parts;
+  if (first === undefined || others.some((part) => part === undefined)) return undefined;
+  const missed = first.missed.filter((place) =>
+    others.every((part) =>
+      part!.missed.some(({ at, operation }) => at === place.at && operation === place.operation),
+    ),
+  );
+  return { reached: first.reached + first.missed.length - missed.length, missed };
 }

@@ -33,3 +33,19 @@ it.each([true, false])(
     expect(mergeReports(reports.slice(1), 3)).toMatchObject({ exhausted: false, limits: ["2 of 3 shards"] });
   },
 );
+
+it("shards together have reached what any of them has, and seen the races that any of them has", async () => {
+  const branching = new URL("./models/branching.model.ts", import.meta.url);
+  const [one, two] = [await check(branching, { coverage: true }), await check(branching, { coverage: true })];
+  const place = { at: "branching.model.ts:8", operation: "Atomics.sub" };
+  const elsewhere = { at: "branching.model.ts:6", operation: "Atomics.add" };
+  const parts = [
+    { ...one, coverage: { reached: 2, missed: [place, elsewhere] }, intended: [{ at: "a:1", reason: "a" }] },
+    { ...two, coverage: { reached: 3, missed: [place] }, intended: [{ at: "a:1", reason: "a" }] },
+  ];
+  expect(mergeReports(parts)).toMatchObject({
+    coverage: { reached: 3, missed: [place] },
+    intended: [{ at: "a:1", reason: "a" }],
+  });
+  expect(mergeReports([one, { ...two, coverage: one.coverage! }]).coverage).toEqual(one.coverage);
+});
