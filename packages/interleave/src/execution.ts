@@ -250,7 +250,7 @@ export class Execution implements Host {
       this.#nondeterministic(`thread ${thread.index} did not repeat its next operation but threw ${error}`);
     } else {
       const ending: Ending = { kind: "exception", error, thread: thread.index };
-      if (this.#guesses?.isOwed !== true) {
+      if (!this.#state.isOwed) {
         this.ending = ending;
         return;
       }
@@ -264,7 +264,7 @@ export class Execution implements Host {
 
   /** An execution in which nobody writes what was promised does not count, however it ended. */
   #believed(ending: Ending): Ending {
-    return this.#guesses?.isOwed === true ? { kind: "pruned" } : (this.#doubted ?? ending);
+    return this.#state.isOwed ? { kind: "pruned" } : (this.#doubted ?? ending);
   }
 
   #nondeterministic(message: string): void {
@@ -280,12 +280,8 @@ export class Execution implements Host {
     }
     this.#phase = "after";
     if (this.ending !== undefined) return;
-<<<<<<< HEAD
-    if (this.#guesses?.isOwed) this.ending = { kind: "pruned" };
-    else if (this.#doubted !== undefined) this.ending = this.#doubted;
-=======
     if (this.#state.isOwed) this.ending = { kind: "pruned" };
->>>>>>> w/checker
+    else if (this.#doubted !== undefined) this.ending = this.#doubted;
     else this.#after();
   }
 
