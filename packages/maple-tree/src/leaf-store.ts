@@ -17,7 +17,7 @@
  * Source: Linux lib/maple_tree.c, mas_wr_node_store(), mas_wr_slot_store(), mas_wr_append().
  */
 import { leafGap, updateGaps } from "./gap.ts";
-import type { Items } from "./items.ts";
+import { clearBehind, type Items } from "./items.ts";
 import * as L from "./layout.ts";
 import type { WriteState } from "./write-state.ts";
 
@@ -37,11 +37,9 @@ export function exactFit(w: WriteState): void {
 
 /** Replaces the leaf by an edited copy; the five effects at the top of the file. */
 export function nodeStore(w: WriteState): void {
-  const { core, items } = w;
-  items.count = 0;
-  editedLeaf(w, items);
+  const { core } = w;
   const parent = core.i32[w.leaf + PARENT]!;
-  const built = items.build(core, LEAF, 0, items.count - 1);
+  const built = editedCopy(w);
   const node = built & NODE_MASK;
   const before = core.i32[w.leaf + SLOTS + w.slot]!;
   core.i32[node + PARENT] = parent;
@@ -50,6 +48,46 @@ export function nodeStore(w: WriteState): void {
   core.markDead(w.leaf);
   core.retire(w.leaf);
   fixGaps(w, node, before);
+}
+
+/** A new leaf with the slots as they will be, copied once: with a list between, a store took 100 ns more. */
+function editedCopy(w: WriteState): number {
+  const { core, leaf } = w;
+  const node = core.newNode();
+  const { i32, f64 } = core;
+  const slots = node + SLOTS;
+  const pivots = (node >> 1) + PIVOTS_F64;
+  let count = copySlots(i32, f64, leaf, 0, w.slot, node, 0);
+  if (w.first > w.slotMin) put(i32, f64, slots, pivots, count++, i32[leaf + SLOTS + w.slot]!, w.first - 1);
+  put(i32, f64, slots, pivots, count++, w.entry, w.last);
+  if (w.last < w.endPivot) {
+    put(i32, f64, slots, pivots, count++, i32[leaf + SLOTS + w.slotLast]!, w.endPivot);
+  }
+  count = copySlots(i32, f64, leaf, w.slotLast + 1, w.end + 1, node, count);
+  clearBehind(i32, f64, node, LEAF, count);
+  i32[node + META] = count - 1;
+  core.built(node);
+  return node | LEAF;
+}
+
+/** Copies slots `from` up to but not `to` to slot `at` of another leaf and behind. @returns the slot after them */
+function copySlots(
+  i32: Int32Array,
+  f64: Float64Array,
+  leaf: number,
+  from: number,
+  to: number,
+  node: number,
+  at: number,
+): number {
+  const back = (leaf >> 1) + PIVOTS_F64;
+  const pivots = (node >> 1) + PIVOTS_F64;
+  let slot = at;
+  for (let s = from; s < to; s++, slot++) {
+    i32[node + SLOTS + slot] = i32[leaf + SLOTS + s]!;
+    f64[pivots + slot] = f64[back + s]!;
+  }
+  return slot;
 }
 
 /** Appends the slots of the leaf as they will be to `items`. */
