@@ -140,7 +140,7 @@ export class Execution implements Host {
     while (next !== undefined && this.ending === undefined) {
       const thread = this.threads[next.thread]!;
       if (next.action === "kill") {
-        this.#step(thread, next, "kill", thread.status === "idle" ? 0 : -1);
+        this.#step(thread, next, "kill", thread.sleeps.length > 0 ? 0 : -1);
         next = this.#decide();
         continue;
       }

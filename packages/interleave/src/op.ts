@@ -159,9 +159,9 @@ export function dependent(a: Step, b: Step): boolean {
   if (b.woken.length > 0 && meetsAgent(b, a)) return true;
   // Each takes from what the execution may spend on timeouts.
   if (a.kind === "timeout" && b.kind === "timeout") return true;
-  if ((a.kind === "kill" && a.sleep >= 0) || (b.kind === "kill" && b.sleep >= 0)) {
-    return usesWaitList(a.op) && usesWaitList(b.op);
-  }
+  // With an agent its sleeps leave their lists, whatever it was about to do.
+  if (a.kind === "kill" && a.sleep >= 0) return usesWaitList(b.op);
+  if (b.kind === "kill" && b.sleep >= 0) return usesWaitList(a.op);
   if (!overlaps(a.op, b.op) || a.kind === "wake" || b.kind === "wake") return false;
   if (a.kind === "kill" || b.kind === "kill") return usesWaitList(a.op) && usesWaitList(b.op);
   return writes(a) || writes(b) || (usesWaitList(a.op) && usesWaitList(b.op));

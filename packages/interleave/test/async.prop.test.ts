@@ -81,12 +81,22 @@ async function tasks(w: Int32Array, list: readonly Instruction[]): Promise<unkno
   return await Promise.all(both);
 }
 
+/** The third thread may die while one of its tasks sleeps and the other is about to do something. */
+const DIES_AWAKE_AND_ASLEEP: [Instruction[], Instruction[], Instruction[]] = [
+  [{ kind: "load", at: 0, value: 0 }],
+  [{ kind: "notify", at: 0, value: 0 }],
+  [
+    { kind: "sleepShort", at: 0, value: 0 },
+    { kind: "exchange", at: 1, value: 1 },
+  ],
+];
+
 it.each([0, 1])("reduction changes no outcome of threads with two tasks, %i of them dying", async (kills) => {
   await fc.assert(
     fc.asyncProperty(program, async (threads) => {
       const expected = await endings(threads, tasks, { reduction: false, timeouts: 1, kills });
       expect(await endings(threads, tasks, { reduction: true, timeouts: 1, kills })).toEqual(expected);
     }),
-    { numRuns: 200 },
+    { numRuns: 200, examples: [[DIES_AWAKE_AND_ASLEEP]] },
   );
 });
