@@ -46,7 +46,7 @@ function against(
 
 const RACE = /nothing that orders them/;
 /** The race or its consequence, whichever comes first: a reader among words that are no node goes anywhere. */
-const WILD = /nothing that orders them|neither old nor new|RangeError|spun on|no end/;
+const WILD = /nothing that orders them|neither old nor new|RangeError|spun on|no end|not an allocated object/;
 
 type SceneName = keyof typeof SCENES;
 /** Those that replace nodes. */
