@@ -5,7 +5,7 @@ import type { Contestant } from "./range-map.ts";
 export interface Entrant {
   readonly library: string;
   readonly mode: "local" | "shared";
-  /** A peer whose best time ours is divided into, or what is shown beside. */
+  /** A library of npm's, the best time of which ours is divided into, or what is shown beside. */
   readonly role: "ours" | "peer" | "bound";
   /** Takes part unless `--peers` says otherwise; the others are never the fastest, and play two rounds at most. */
   readonly usual: boolean;
@@ -66,7 +66,13 @@ export const ENTRANTS: readonly Entrant[] = [
     async () => (await import("./contestants/node-interval-tree.ts")).contestant,
   ),
   peer("rbush", false, async () => (await import("./contestants/rbush.ts")).contestant),
-  peer("sorted array", true, async () => (await import("./contestants/sorted-array.ts")).contestant),
+  {
+    library: "sorted array",
+    mode: "local",
+    role: "bound",
+    usual: true,
+    load: async () => (await import("./contestants/sorted-array.ts")).contestant,
+  },
   {
     library: "lmdb",
     mode: "shared",

@@ -75,7 +75,7 @@ export class Figures {
     return this.of(workload, n, "faultline", mode);
   }
 
-  /** The fastest peer that shares nothing. */
+  /** The fastest library of npm's that shares nothing. */
   bestPeer(workload: string, n: number): Figure | undefined {
     const peers = this.all.filter(
       (f) => f.workload === workload && f.n === n && f.entrant.role === "peer" && f.entrant.mode === "local",

@@ -43,8 +43,8 @@ export function timesTable(all: readonly Figure[], n: number, time: Time): strin
       return best === undefined || ours === undefined ? "" : `${(best[time] / ours[time]).toFixed(2)} x`;
     });
   const against = [
-    ["best peer / local", ...ratios("local")],
-    ["best peer / shared", ...ratios("shared")],
+    ["best of npm / local", ...ratios("local")],
+    ["best of npm / shared", ...ratios("shared")],
   ];
   return table([["ns per operation", ...columns], ...lines, ...(time === "nsPerOp" ? against : [])]);
 }
