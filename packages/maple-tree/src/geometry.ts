@@ -40,8 +40,9 @@ export interface Geometry {
 export const KERNEL_GEOMETRY: Geometry = { leafSlots: 16, rangeSlots: 16, arangeSlots: 10 };
 
 /**
- * Every node as wide as there is room: the default. Against the kernel's, look-ups in 1e5 ranges took two thirds of
- * the time and random inserts four fifths.
+ * Every node as wide as there is room: the default. Beside it in the kernel's geometry, on the same machine: look-ups
+ * in 1e3 ranges 51 ns and 51, in 1e5 ranges 137 and 249; random inserts into 1e5 ranges 412 and 812, ascending ones 76
+ * and 263 (partly because only here leaves are split where that is cheapest); 41 bytes per range and 63.
  */
 export const WIDE_GEOMETRY: Geometry = {
   leafSlots: L.SLOTS_MAX,
