@@ -1,5 +1,5 @@
 import { Arena } from "@faultline/arena";
-import { SharedMapleTree } from "@faultline/maple-tree";
+import { KERNEL_GEOMETRY, SharedMapleTree } from "@faultline/maple-tree";
 import type { Chapter } from "../walk/chapter.ts";
 import type { Page } from "../walk/page.ts";
 
@@ -14,6 +14,9 @@ const MAIL: readonly (readonly [first: number, last: number, entry: number])[] =
   [4000, 4049, 8],
 ];
 
+/** The kernel's own fan-out; the package's default is wider. */
+const OPTIONS = { geometry: KERNEL_GEOMETRY, gaps: true };
+
 export const chapter: Chapter = {
   number: 5,
   title: "A B-tree of ranges",
@@ -25,7 +28,7 @@ export const chapter: Chapter = {
     },
   ],
   run: (page) => {
-    const tree = SharedMapleTree.create(Arena.create({ bytes: 1 << 20 }), { gaps: true });
+    const tree = SharedMapleTree.create(Arena.create({ bytes: 1 << 20 }), OPTIONS);
     for (const [first, last, entry] of MAIL) tree.storeRange(first, last, entry);
     threeNotations(page, tree);
     emptyIsAValue(page, tree);
@@ -71,7 +74,7 @@ function overwriting(page: Page, tree: SharedMapleTree): void {
 
 function capacity(page: Page): void {
   page.part("How high is it?");
-  const tree = SharedMapleTree.create(Arena.create({ bytes: 1 << 20 }), { gaps: true });
+  const tree = SharedMapleTree.create(Arena.create({ bytes: 1 << 20 }), OPTIONS);
   for (let index = 0; index < 1000; index++) tree.storeRange(index * 20, index * 20 + 9, index + 1);
   page.line(`  1000 ranges with a gap after each: height ${tree.height}`);
   const binary = Math.ceil(Math.log2(1000));

@@ -4,7 +4,7 @@
  * mmap_lock, or are inside an RCU section of the arena and check what they find.
  */
 import type { Arena } from "@faultline/arena";
-import { SharedMapleTree } from "@faultline/maple-tree";
+import { KERNEL_GEOMETRY, SharedMapleTree } from "@faultline/maple-tree";
 import { lookupSteps } from "@faultline/maple-tree/testing";
 import { orNoMemory } from "./errors.ts";
 import { PAGE_SIZE } from "./flags.ts";
@@ -22,7 +22,9 @@ export class VmaTree {
 
   /** An empty tree in `arena`. @throws ArenaError ENOMEM */
   static create(arena: Arena): VmaTree {
-    return new VmaTree(arena, SharedMapleTree.create(arena, { gaps: true, rcu: true, lock: "external" }));
+    // Of the kernel's geometry: what a walk, a write and a rebalance touch is what is simulated.
+    const options = { geometry: KERNEL_GEOMETRY, gaps: true, rcu: true, lock: "external" } as const;
+    return new VmaTree(arena, SharedMapleTree.create(arena, options));
   }
 
   /** The tree whose header is at word `root`. */
