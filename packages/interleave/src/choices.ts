@@ -3,10 +3,10 @@
  * and a timeout beyond the limit, get their turn when nobody else can run.
  */
 
+import type { ExecutionOptions } from "./execution-options.ts";
 import type { Memory } from "./memory.ts";
 import type { Action, Choice, Op } from "./op.ts";
 import type { HappensBefore } from "./races.ts";
-import type { ExecutionOptions } from "./state.ts";
 import { firstDue, isAlive, type Thread } from "./thread.ts";
 
 const NOBODY: readonly Thread[] = [];

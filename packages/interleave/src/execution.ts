@@ -10,6 +10,7 @@
 import { isProgress } from "./choices.ts";
 import { type Ending, endless, stuck } from "./ending.ts";
 import { NondeterminismError, Suspend } from "./errors.ts";
+import type { ExecutionOptions } from "./execution-options.ts";
 import { Fairness } from "./fairness.ts";
 import { type Host, NOT_DONE, setHost } from "./host.ts";
 import type { Memory } from "./memory.ts";
@@ -18,6 +19,7 @@ import {
   type Choice,
   describeOp,
   type ElementName,
+  type Logged,
   type Op,
   type OpKind,
   type Step,
@@ -28,8 +30,8 @@ import {
 import { Outside } from "./outside.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { isUndisturbed, park, pastOf, repeats } from "./spins.ts";
-import { type ExecutionOptions, State } from "./state.ts";
-import { firstDue, isAlive, type Logged, type Point, type Thread } from "./thread.ts";
+import { State } from "./state.ts";
+import { firstDue, isAlive, type Point, type Thread } from "./thread.ts";
 
 const SUSPEND = new Suspend("the checker leaves this thread; let the exception pass");
 

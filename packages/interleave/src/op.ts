@@ -230,3 +230,10 @@ export function describeOp(op: Op): string {
       return `${op.kind} ${place} ${op.value}`;
   }
 }
+
+/** An operation that a thread has done, to be replayed; or the end of one of its sleeps, if `sleep >= 0`. */
+export interface Logged {
+  readonly op: Op;
+  readonly result: unknown;
+  readonly sleep: number;
+}

@@ -5,8 +5,7 @@
  *
  * Cost: one look-up per step, one stack per new node; a node per different past of a thread stays in memory.
  */
-import type { Op } from "./op.ts";
-import type { Logged } from "./thread.ts";
+import type { Logged, Op } from "./op.ts";
 
 /** What a thread does after the results on the way to here. */
 export interface Site {

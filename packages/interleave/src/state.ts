@@ -3,39 +3,16 @@
  * a step taken from an earlier execution does so in the same way, without the code that made it.
  */
 import { Choices } from "./choices.ts";
+import type { ExecutionOptions } from "./execution-options.ts";
 import { Memory } from "./memory.ts";
 import { type Choice, type Op, promisedBy, type Step, type StepKind, type Value } from "./op.ts";
-import { Guesses, type Promises } from "./promises.ts";
+import { Guesses } from "./promises.ts";
 import { HappensBefore, type Race } from "./races.ts";
-import { follow, type Sites } from "./sites.ts";
+import { follow } from "./sites.ts";
 import { look } from "./spins.ts";
 import { Patience } from "./starvation.ts";
 import { newThread, nextOp, type Point, type Thread } from "./thread.ts";
 import { WaitLists } from "./wait-lists.ts";
-
-/** What executions need to know. */
-export interface ExecutionOptions {
-  readonly maxSteps: number;
-  readonly spinLimit: number;
-  readonly freeReads: number;
-  readonly timeouts: number;
-  readonly kills: number;
-  readonly killable: readonly number[] | undefined;
-  readonly races: boolean;
-  /** How often a thread may be passed over in a row. */
-  readonly fairness: number | undefined;
-  /** How often a thread may be overtaken before it starves. */
-  readonly starvation: number | undefined;
-  readonly stale: boolean;
-  readonly promises: Promises;
-  /** Pasts of threads behind which an endless spin begins. */
-  readonly endless: Set<string>;
-  readonly traced: boolean;
-  /** Where operations stand; `undefined` if nobody asks. */
-  readonly sites: Sites | undefined;
-  /** Is the race meant? */
-  readonly isAllowed: (race: Race) => boolean;
-}
 
 const NOBODY: Step["woken"] = [];
 

@@ -4,13 +4,13 @@
  */
 
 import { coverageOf } from "./coverage.ts";
+import type { ExecutionOptions } from "./execution-options.ts";
 import type { AllowedRace, CheckOptions, Coverage, Model } from "./model.ts";
 import { isAtomic } from "./op.ts";
 import { Promises } from "./promises.ts";
 import type { Race } from "./races.ts";
 import { Sites } from "./sites.ts";
 import { Sources } from "./sources.ts";
-import type { ExecutionOptions } from "./state.ts";
 import { placeOf, userStack } from "./trace.ts";
 
 /** A model under check. */

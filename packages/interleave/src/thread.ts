@@ -5,20 +5,13 @@
  * drained, and then idles until one of its sleeps (`Atomics.waitAsync`) ends. Sleeps are numbered in the order
  * in which the thread began them, so that the same number means the same sleep whenever it is executed again.
  */
-import type { Op, Value } from "./op.ts";
+import type { Logged, Op, Value } from "./op.ts";
 import type { Site } from "./sites.ts";
 
 /** How a thread stands; an idle one waits for its sleeps. */
 export type Status = "ready" | "idle" | "done" | "dead";
 /** Is it left aside because it spins? */
 export type Parking = "no" | "soft" | "hard";
-
-/** An operation that a thread has done, to be replayed; or the end of one of its sleeps, if `sleep >= 0`. */
-export interface Logged {
-  readonly op: Op;
-  readonly result: unknown;
-  readonly sleep: number;
-}
 
 /** An `Atomics.waitAsync` that sleeps or slept. */
 export interface Sleep {

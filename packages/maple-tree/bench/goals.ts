@@ -1,4 +1,5 @@
 /* How good is good enough: the ratios of the plan, each against the best peer of the same run. */
+import { C_LIBRARY } from "./c-tree.ts";
 import type { Figure } from "./contest.ts";
 
 /** A goal and how it went. */
@@ -45,8 +46,6 @@ const C_RATIOS: Readonly<Record<string, number>> = {
   "W7 churn": 2,
 };
 
-/** The kernel's tree, by name. */
-export const C_LIBRARY = "Linux maple_tree.c";
 const BULK_NS = 60;
 const BYTES = { local: 45, shared: 60 } as const;
 const STATIC_RATIO = 1.1;

@@ -1,6 +1,8 @@
 /* The figures as Markdown. */
+
+import { C_LIBRARY } from "./c-tree.ts";
 import type { Figure } from "./contest.ts";
-import { C_LIBRARY, Figures, type Verdict, verdicts } from "./goals.ts";
+import { Figures, type Verdict, verdicts } from "./goals.ts";
 import { READERS } from "./readers.ts";
 import { MEMORY, WORKLOADS } from "./workloads.ts";
 

@@ -6,9 +6,8 @@
 import type { CyclicAllocation, CyclicRequest, GapRequest } from "./allocate.ts";
 import { MapleError } from "./errors.ts";
 import { MAX_ENTRY, MAX_INDEX, ZERO_ENTRY } from "./geometry.ts";
-import type { StoredRange, ValueRange } from "./local-tree.ts";
 import type { IndexRange, Range } from "./ranges.ts";
-import type { SharedMapleTree } from "./shared-tree.ts";
+import type { StoredRange, ValueRange } from "./value-range.ts";
 import { ZERO } from "./value-table.ts";
 
 /** Turns values into entries and back; the same in every agent. */
@@ -42,17 +41,37 @@ export function enumCodec<V>(values: readonly V[]): ValueCodec<V> {
   };
 }
 
+/** A tree of entries, as far as a view on it asks; `SharedMapleTree` is one. */
+export interface EntryTree {
+  load(index: number): number;
+  entryAt(index: number): Range;
+  storeRange(first: number, last: number, entry: number): number;
+  insertRange(first: number, last: number, entry: number): void;
+  erase(index: number): number;
+  clear(): void;
+  find(index: number, max?: number): Range | undefined;
+  findBefore(index: number, min?: number): Range | undefined;
+  allocate(entry: number, request: GapRequest): number;
+  allocateReverse(entry: number, request: GapRequest): number;
+  allocateCyclic(entry: number, request: CyclicRequest): CyclicAllocation;
+  entries(first?: number, last?: number): IterableIterator<Range>;
+  ranges(first?: number, last?: number): IterableIterator<Range>;
+  gaps(first?: number, last?: number): IterableIterator<IndexRange>;
+  /** Runs `fn` in a read section. */
+  reading<T>(fn: () => T): T;
+}
+
 /**
  * A shared tree seen through a codec, with the calls of `MapleTree`. Agents with the same codec see the same
  * values; locking, cost and errors are those of the tree.
  */
-export class CodedMapleTree<V> {
+export class CodedMapleTree<V, T extends EntryTree = EntryTree> {
   /** The tree that holds the entries. */
-  readonly tree: SharedMapleTree;
+  readonly tree: T;
   readonly #codec: ValueCodec<V>;
 
   /** Package-internal: use `SharedMapleTree.coded()`. */
-  constructor(tree: SharedMapleTree, codec: ValueCodec<V>) {
+  constructor(tree: T, codec: ValueCodec<V>) {
     this.tree = tree;
     this.#codec = codec;
   }

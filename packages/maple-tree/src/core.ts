@@ -11,10 +11,9 @@
 import type { Arena, SlabCache } from "@faultline/arena";
 import { RobustSpinLock, SpinLock } from "@faultline/sync";
 import { MapleError } from "./errors.ts";
-import { type StepEvent, type WriteEvent, writeEvent } from "./events.ts";
+import { type Recovery, type StepEvent, type WriteEvent, writeEvent } from "./events.ts";
 import { checkGeometry, type Geometry, WIDE_GEOMETRY } from "./geometry.ts";
 import * as L from "./layout.ts";
-import { type Recovery, recover } from "./recover.ts";
 import { type Descent, descentOf } from "./wasm/descent.ts";
 
 // V8 folds constants of the module itself, but loads imported ones each time; see layout.ts.
@@ -94,6 +93,8 @@ export class TreeCore {
   readonly #lock: SpinLock | RobustSpinLock | undefined;
   #steps: StepEvent[] = [];
   /** What the lock has repaired before it was given to us. */
+  /** Puts the tree right after a writer has died in it (recover.ts); set by the tree whose core this is. */
+  onRecover: ((core: TreeCore) => Recovery) | undefined = undefined;
   #recovered: Recovery | undefined = undefined;
 
   private constructor(arena: Arena, header: number) {
@@ -134,7 +135,7 @@ export class TreeCore {
     const word = this.header + LOCK;
     if (agents === undefined) return new SpinLock(i32, word);
     const repair = (): void => {
-      this.#recovered = recover(this);
+      this.#recovered = this.#recover();
     };
     return new RobustSpinLock(i32, word, { agents, repair });
   }
@@ -150,14 +151,19 @@ export class TreeCore {
     return this.#lock instanceof RobustSpinLock && this.#lock.owner === id;
   }
 
+  #recover(): Recovery {
+    if (this.onRecover === undefined) throw new MapleError("EINVAL", "recover: this tree cannot be repaired");
+    return this.onRecover(this);
+  }
+
   /** Repairs, taking over the lock if it is not one that knows who has died. No other writer is there. */
   recoverNow(): Recovery {
     const lock = this.#lock;
     if (lock instanceof RobustSpinLock) {
       this.#recovered = undefined;
-      return lock.withLock(() => this.#recovered ?? recover(this));
+      return lock.withLock(() => this.#recovered ?? this.#recover());
     }
-    const result = recover(this);
+    const result = this.#recover();
     if (lock !== undefined) Atomics.store(this.arena.i32, this.header + LOCK, 0);
     return result;
   }

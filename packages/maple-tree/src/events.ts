@@ -100,6 +100,14 @@ export interface WriteEvent {
   readonly height: number;
 }
 
+/** What a repair found. */
+export interface Recovery {
+  /** Was a write under way? */
+  readonly interrupted: boolean;
+  /** Nodes that were in no tree any more, or not yet; they return to the arena after a grace period. */
+  readonly reclaimed: number;
+}
+
 /** Sums up the steps of one write. */
 export function writeEvent(steps: readonly StepEvent[], entry: number, height: number): WriteEvent {
   const type = steps[0];

@@ -1,11 +1,11 @@
 export type { CyclicAllocation, CyclicRequest, GapRequest } from "./allocate.ts";
-export { CodedMapleTree, enumCodec, type ValueCodec } from "./coded-tree.ts";
+export { CodedMapleTree, type EntryTree, enumCodec, type ValueCodec } from "./coded-tree.ts";
 export type { LockMode, TreeOptions } from "./core.ts";
 export { Errno, MapleCursor } from "./cursor.ts";
 export type { CursorStatus, Position } from "./cursor-place.ts";
 export type { DumpOptions } from "./dump.ts";
 export { MapleError, type MapleErrorCode } from "./errors.ts";
-export type { GapChange, SlotRef, StepEvent, WriteEvent, WriteType } from "./events.ts";
+export type { GapChange, Recovery, SlotRef, StepEvent, WriteEvent, WriteType } from "./events.ts";
 export {
   type Geometry,
   KERNEL_GEOMETRY,
@@ -19,13 +19,13 @@ export {
 } from "./geometry.ts";
 export type { HistoryOptions, RecordedWrite, TreeHistory } from "./history.ts";
 export { LocalCursor } from "./local-cursor.ts";
-export { MapleTree, type MapleTreeOptions, type StoredRange, type ValueRange } from "./local-tree.ts";
+export { MapleTree, type MapleTreeOptions } from "./local-tree.ts";
 export type { IndexRange, Range } from "./ranges.ts";
-export type { Recovery } from "./recover.ts";
 export type { Reservation } from "./reservation.ts";
 export { SharedMapleTree, type SharedMapleTreeHandle } from "./shared-tree.ts";
 export { MapleSnapshot } from "./snapshot.ts";
 export type { NodeStructure, SlotStructure, TreeStructure } from "./structure.ts";
 export type { TreeJSON } from "./tree-json.ts";
 export type { Violation } from "./validate.ts";
+export type { StoredRange, ValueRange } from "./value-range.ts";
 export { ZERO } from "./value-table.ts";

@@ -16,22 +16,11 @@ import { findFrom, findUpTo, gapsOf, type IndexRange, type Range, rangesOf, read
 import { MapleSnapshot } from "./snapshot.ts";
 import type { TreeJSON } from "./tree-json.ts";
 import { type Violation, validate } from "./validate.ts";
+import type { StoredRange, ValueRange } from "./value-range.ts";
 import { ValueTable, ZERO } from "./value-table.ts";
 import { isEmpty, lookup } from "./walk.ts";
 import { clear, eraseAt, write, writeIfEmpty } from "./write.ts";
 import { WriteState } from "./write-state.ts";
-
-/** Indices `first..last`, both inclusive, and the value stored over them; `undefined` for an empty range. */
-export interface ValueRange<V> {
-  readonly first: number;
-  readonly last: number;
-  readonly value: V | undefined;
-}
-
-/** A range with something stored. */
-export interface StoredRange<V> extends ValueRange<V> {
-  readonly value: V;
-}
 
 /** How a local tree is made. */
 export interface MapleTreeOptions extends Pick<TreeOptions, "geometry" | "gaps" | "rcu"> {

@@ -28,18 +28,11 @@
  */
 import type { TreeCore } from "./core.ts";
 import { MapleError } from "./errors.ts";
+import type { Recovery } from "./events.ts";
 import { largestGapSlot } from "./gap.ts";
 import { gapBelow } from "./items.ts";
 import * as L from "./layout.ts";
 import { endOf } from "./path.ts";
-
-/** What a repair found. */
-export interface Recovery {
-  /** Was a write under way? */
-  readonly interrupted: boolean;
-  /** Nodes that were in no tree any more, or not yet; they return to the arena after a grace period. */
-  readonly reclaimed: number;
-}
 
 /** Puts the tree right. Lock held, or taken from the dead. @throws MapleError `EINVAL` without RCU. Cost: O(nodes) */
 export function recover(core: TreeCore): Recovery {

@@ -8,13 +8,13 @@ import { TreeCore, type TreeOptions } from "./core.ts";
 import { checkEntry, MapleCursor } from "./cursor.ts";
 import { type DumpOptions, dump } from "./dump.ts";
 import { checkIndex, checkRange, MapleError } from "./errors.ts";
-import type { StepEvent, WriteEvent } from "./events.ts";
+import type { Recovery, StepEvent, WriteEvent } from "./events.ts";
 import { type Explanation, explain } from "./explain.ts";
 import { treeGap } from "./gap.ts";
 import { type Geometry, MAX_INDEX, ZERO_ENTRY } from "./geometry.ts";
 import { type HistoryOptions, listen, type Recorded, TreeHistory } from "./history.ts";
 import { findFrom, findUpTo, gapsOf, type IndexRange, type Range, rangesOf, readRange } from "./ranges.ts";
-import type { Recovery } from "./recover.ts";
+import { recover } from "./recover.ts";
 import { MapleSnapshot } from "./snapshot.ts";
 import type { TreeJSON } from "./tree-json.ts";
 import { type Violation, validate } from "./validate.ts";
@@ -54,6 +54,7 @@ export class SharedMapleTree {
     this.root = core.header;
     this.core = core;
     this.#writer = new WriteState(core);
+    core.onRecover = recover;
   }
 
   /**
@@ -346,7 +347,7 @@ export class SharedMapleTree {
   }
 
   /** This tree with typed values instead of entries. Each agent makes its own view, with the same codec. */
-  coded<V>(codec: ValueCodec<V>): CodedMapleTree<V> {
+  coded<V>(codec: ValueCodec<V>): CodedMapleTree<V, SharedMapleTree> {
     return new CodedMapleTree(this, codec);
   }
 

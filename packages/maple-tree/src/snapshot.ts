@@ -7,9 +7,9 @@
  */
 import { checkIndex, checkRange } from "./errors.ts";
 import { MAX_INDEX } from "./geometry.ts";
-import type { StoredRange, ValueRange } from "./local-tree.ts";
 import type { IndexRange } from "./ranges.ts";
 import type { TreeJSON } from "./tree-json.ts";
+import type { StoredRange, ValueRange } from "./value-range.ts";
 
 /** What a snapshot is made of: ranges that tile `0..MAX_INDEX`, in order. */
 export interface SnapshotSource<V> {

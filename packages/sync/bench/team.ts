@@ -1,22 +1,8 @@
 /* Cases that need several threads: the same part in one or two workers that stay between rounds. */
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
-import { type Backend, SharedMemory, type SharedMemoryHandle } from "@faultline/sync";
-import type { PartName } from "./team.worker.ts";
-
-/** What a worker is told when it starts: a memory for each backend. */
-export type TeamMemories = Readonly<Record<Backend, SharedMemoryHandle>>;
-
-/** What a worker is asked to do. */
-export interface TeamOrder {
-  readonly part: PartName;
-  readonly backend: Backend;
-  /** For locks that insist on a buffer of their own. */
-  readonly lockBuffer: SharedArrayBuffer;
-  readonly index: number;
-  readonly threadCount: number;
-  readonly ops: number;
-}
+import { type Backend, SharedMemory } from "@faultline/sync";
+import type { PartName, TeamMemories, TeamOrder } from "./team-order.ts";
 
 /** A part, in how many threads, how often. `ops` is per thread, or in all where a lock counts. */
 interface TeamCase {

@@ -6,7 +6,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { Mutex, RcuDomain, RwSem, SeqLock, SharedMemory, SpinLock } from "@faultline/sync";
 import { Mutex as NpmMutex } from "multithreading";
 import { barrier } from "../litmus/barrier.ts";
-import type { TeamMemories, TeamOrder } from "./team.ts";
+import type { PartName, TeamMemories, TeamOrder } from "./team-order.ts";
 
 const COUNTER = 32;
 const TURN = 48;
@@ -76,7 +76,7 @@ function sections(words: Int32Array, ops: number, flavour: "mb" | "qsbr"): void 
   rcu.close();
 }
 
-const parts = {
+const parts: Readonly<Record<PartName, Part>> = {
   Mutex: (words, _, ops) => {
     const mutex = new Mutex(words, LOCK);
     for (let seen = 0; seen < ops; ) {
@@ -160,8 +160,6 @@ const parts = {
   },
 } satisfies Readonly<Record<string, Part>>;
 
-export type PartName = keyof typeof parts;
-
 const memories = workerData as TeamMemories;
 // Attached once: each clone of a memory has functions of its own, and a call site is fast with one of them.
 const wordsOf = {
@@ -171,7 +169,7 @@ const wordsOf = {
 
 parentPort?.on("message", ({ part, backend, lockBuffer, index, threadCount, ops }: TeamOrder) => {
   const words = wordsOf[backend];
-  const run: Part = parts[part];
+  const run = parts[part];
   barrier(words, threadCount);
   const start = performance.now();
   run(words, index, ops, lockBuffer);

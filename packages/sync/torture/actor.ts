@@ -4,6 +4,13 @@ import { FAULTS } from "./words.ts";
 /** What has been counted, by name. */
 export type Tally = Record<string, number>;
 
+/** What a thread, and the whole run, has seen. */
+export interface Report {
+  readonly seen: Tally;
+  /** Broken promises; empty if all were kept. */
+  readonly faults: Tally;
+}
+
 /** One thread's state. */
 export class Actor {
   readonly words: Int32Array;

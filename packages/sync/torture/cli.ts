@@ -8,7 +8,8 @@
  * bad command line.
  */
 import { parseArgs } from "node:util";
-import { BROKEN, type Broken, type Report, type TortureOptions, torture } from "./run.ts";
+import type { Report } from "./actor.ts";
+import { BROKEN, type Broken, type TortureOptions, torture } from "./run.ts";
 
 function parse(args: readonly string[]): { options: TortureOptions; json: boolean } {
   const { values } = parseArgs({

@@ -1,11 +1,10 @@
 /* A thread that dies: it reads and takes robust locks until its end comes, from outside or from itself. */
 import { parentPort, workerData } from "node:worker_threads";
 import { RcuDomain, ThreadRegistry } from "../src/index.ts";
-import { Actor } from "./actor.ts";
+import { Actor, type Report } from "./actor.ts";
 import type { MortalOrder } from "./mortals.ts";
 import { enter, openDomain } from "./rcu.ts";
 import { attachRobust, robustTurn } from "./robust.ts";
-import type { Report } from "./run.ts";
 import { DOMAIN_KINDS, elementWord, placeOf, REGISTRY } from "./words.ts";
 
 const { buffer, id, index, seed, end, turns } = workerData as MortalOrder;

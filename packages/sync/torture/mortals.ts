@@ -5,8 +5,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { spawnAgent, type ThreadRegistry } from "../src/index.ts";
-import { Actor, type Tally } from "./actor.ts";
-import type { Report } from "./run.ts";
+import { Actor, type Report, type Tally } from "./actor.ts";
 import { WORKERS_MAX } from "./words.ts";
 
 /** How a mortal ends. */

@@ -20,7 +20,7 @@ import {
   spawnAgent,
   ThreadRegistry,
 } from "../src/index.ts";
-import type { Tally } from "./actor.ts";
+import type { Report, Tally } from "./actor.ts";
 import { attachExtras } from "./locks.ts";
 import { Mortals } from "./mortals.ts";
 import { openDomain } from "./rcu.ts";
@@ -81,13 +81,6 @@ export interface Order {
   readonly broken: Broken | undefined;
   /** How long its reader that stalls waits for somebody to complain. */
   readonly patienceMs: number;
-}
-
-/** What a thread, and the whole run, has seen. */
-export interface Report {
-  readonly seen: Tally;
-  /** Broken promises; empty if all were kept. */
-  readonly faults: Tally;
 }
 
 const STUCK_MS = 30_000;

@@ -4,12 +4,12 @@ import { parentPort, workerData } from "node:worker_threads";
 import { barrier } from "../litmus/barrier.ts";
 import { BrokenLock } from "../litmus/broken.ts";
 import { type RcuDomain, SharedMemory, ThreadRegistry } from "../src/index.ts";
-import { Actor } from "./actor.ts";
+import { Actor, type Report } from "./actor.ts";
 import { asyncLocks, asyncTurn } from "./async.ts";
 import { attachLocks, lockTurn } from "./locks.ts";
 import { RcuPart } from "./rcu.ts";
 import { attachRobust, robustTurn } from "./robust.ts";
-import type { Order, Report } from "./run.ts";
+import type { Order } from "./run.ts";
 import { DOMAIN_KINDS, HALT, REGISTRY, STALLER, STOP, turnsWord } from "./words.ts";
 
 const { handle, id, index, workers, seed, broken, patienceMs } = workerData as Order;

@@ -5,7 +5,16 @@
 import type { Agent } from "./agent.ts";
 import { readAgentName } from "./agent-name.ts";
 import { AGENTS_HIGH, CLAIMED, GP_SEQ, READER_LEFT, slotWord } from "./layout.ts";
-import type { StalledAgent } from "./wait.ts";
+
+/** One who holds up a grace period. */
+export interface StalledAgent {
+  /** Its id in the thread registry, 0 if it has none. */
+  readonly id: number;
+  /** Its slot in the domain, `0..agentsMax - 1`. */
+  readonly slot: number;
+  /** What it is called (`nameCurrentAgent`, or the option `agentName`), `undefined` if it has no name. */
+  readonly name: string | undefined;
+}
 
 /** When grace periods begin and end. The words are those of the domain at `base`, `seq` is its GP_SEQ. */
 export interface GraceProtocol {

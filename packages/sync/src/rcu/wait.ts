@@ -5,7 +5,7 @@
 
 import { interrupted, isAborted, napAsync } from "../wait-async.ts";
 import { FOREVER, isPast, isShared, nowMs, pause, sleepWhile, type WaitSignal } from "../words.ts";
-import type { GraceSource } from "./source.ts";
+import type { GraceSource, StalledAgent } from "./source.ts";
 
 /** Looks made before a writer sleeps: a section that ends soon costs no sleep. */
 export const SPINS = 64;
@@ -13,16 +13,6 @@ export const SPINS = 64;
 export const SPINS_EXPEDITED = 8192;
 /** A reader that holds up a grace period for so long is reported. */
 export const STALL_MS_DEFAULT = 1000;
-
-/** One who holds up a grace period. */
-export interface StalledAgent {
-  /** Its id in the thread registry, 0 if it has none. */
-  readonly id: number;
-  /** Its slot in the domain, `0..agentsMax - 1`. */
-  readonly slot: number;
-  /** What it is called (`nameCurrentAgent`, or the option `agentName`), `undefined` if it has no name. */
-  readonly name: string | undefined;
-}
 
 /** What `onStall` is told. */
 export interface RcuStall {

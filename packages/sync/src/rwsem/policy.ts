@@ -9,8 +9,10 @@
  *   reader-pref   the first reader, if any  every queued one             readers, always
  *   writer-pref   the first writer, if any  every queued one             writers while the lock is free, until HANDOFF
  */
-import { Kind } from "../wait-queue.ts";
-import type { Waiters } from "./state.ts";
+import { Kind, type WaitQueue } from "../wait-queue.ts";
+
+/** Those who wait, as the slow paths see them. */
+export type Waiters = Pick<WaitQueue, keyof WaitQueue>;
 
 /** Who is served next, see {@link RwSemOptions.policy}. */
 export type RwSemPolicy = "linux" | "fair-fifo" | "reader-pref" | "writer-pref";

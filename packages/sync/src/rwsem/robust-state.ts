@@ -2,7 +2,6 @@
 
 import { SyncError } from "../errors.ts";
 import type { Agents } from "../robust/recovery.ts";
-import { recoverIfNeeded } from "./recovery.ts";
 import { readerBit, readerBitsIn, SEATS, WHO_MASK, writerBits } from "./robust-count.ts";
 import { newSitter, Seats, type Sitter, selfOf, sitterFor } from "./seats.ts";
 import { SLOT_QUEUE_WORDS, SlotQueue } from "./slot-queue.ts";
@@ -23,13 +22,19 @@ export class RobustState extends RwSemState {
   sitter: Sitter = newSitter(0);
   override readonly queue: SlotQueue;
 
-  /** @param repair - of the queue, see recovery.ts */
-  constructor(words: Int32Array, base: number, agents: Agents, repair: () => void) {
+  readonly #tidy: () => boolean;
+
+  /**
+   * @param repair - of the queue, see recovery.ts
+   * @param tidy - cleans up if anybody has died, and says whether anybody had
+   */
+  constructor(words: Int32Array, base: number, agents: Agents, repair: () => void, tidy: () => boolean) {
     const queue = new SlotQueue(words, base + QUEUE, agents, repair);
     super(words, base, queue);
     this.queue = queue;
     this.agents = agents;
     this.seats = new Seats(words, base + SEAT_WORDS, agents);
+    this.#tidy = tidy;
   }
 
   /**
@@ -46,7 +51,7 @@ export class RobustState extends RwSemState {
 
   #takeSeat(id: number): number {
     let seat = this.seats.take(id);
-    if (seat < 0 && recoverIfNeeded(this)) seat = this.seats.take(id);
+    if (seat < 0 && this.#tidy()) seat = this.seats.take(id);
     if (seat >= 0) return seat;
     throw new SyncError("ENOSPC", `RobustRwSem: all ${SEATS} seats are taken; close() those not in use`);
   }

@@ -97,7 +97,13 @@ export class RobustRwSem extends SharedLock implements Recoverable {
     }
     this.#repair = repair;
     this.#recheckMs = checkRecheck("RobustRwSem", recheckMs);
-    this.#state = new RobustState(words, word, agents, () => void recover(this.#state));
+    this.#state = new RobustState(
+      words,
+      word,
+      agents,
+      () => void recover(this.#state),
+      () => recoverIfNeeded(this.#state),
+    );
     if (policy !== undefined) this.#state.choosePolicy("RobustRwSem", policy);
   }
 

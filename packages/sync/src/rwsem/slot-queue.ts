@@ -27,7 +27,7 @@ import type { Nap } from "../wait-async.ts";
 import { Kind, WAITERS_MAX, Wake } from "../wait-queue.ts";
 import type { SlowPath } from "../waiting.ts";
 import { canBlock, isShared, pause } from "../words.ts";
-import type { Waiters } from "./state.ts";
+import type { Waiters } from "./policy.ts";
 
 const TICKET = 1;
 const OVERFLOW = 2;

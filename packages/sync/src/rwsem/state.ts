@@ -6,7 +6,7 @@
 import { SyncError } from "../errors.ts";
 import { QUEUE_WORDS, WaitQueue } from "../wait-queue.ts";
 import { READER, readersOf, WRITER } from "./count.ts";
-import { POLICIES, type PolicyRules, policyCodeOf, type RwSemPolicy } from "./policy.ts";
+import { POLICIES, type PolicyRules, policyCodeOf, type RwSemPolicy, type Waiters } from "./policy.ts";
 
 /** Who holds it (count.ts); the lock's first word. */
 const COUNT = 0;
@@ -19,9 +19,6 @@ const QUEUE = 8;
 
 /** Words an RwSem occupies. */
 export const RWSEM_WORDS: number = QUEUE + QUEUE_WORDS;
-
-/** Those who wait, as the slow paths see them. */
-export type Waiters = Pick<WaitQueue, keyof WaitQueue>;
 
 /** One thread's view of one lock; the robust lock has its own, with other words and other bits for readers. */
 export class RwSemState {
