@@ -20,6 +20,8 @@ export interface RangeMap {
   lookup(address: number): number;
   /** The sum of start + end + value over all ranges, in order. */
   sum(): number;
+  /** The same sum by another way that the library has for it, if that is faster than its cursor or iterator. */
+  scan?(): number;
   /** The same sum over the first `most` ranges that end behind `address`. */
   window(address: number, most: number): number;
   /** Stores over whatever is there. */

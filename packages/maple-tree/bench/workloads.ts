@@ -29,6 +29,7 @@ export const WORKLOADS = [
   "W1 bulk load",
   "W2 lookup",
   "W3 iterate",
+  "W3 scan",
   "W4 window of 100",
   "W5 overwrite",
   "W6 gap easy low",
@@ -118,7 +119,8 @@ export function* round(
   globalThis.gc?.();
   const map = build(false, random);
   if (takes("W2 lookup")) yield lookups(map, inputs.addresses);
-  if (takes("W3 iterate")) yield iterate(map, n);
+  if (takes("W3 iterate")) yield iterate("W3 iterate", n, () => map.sum());
+  if (takes("W3 scan")) yield iterate("W3 scan", n, () => map.scan?.() ?? map.sum());
   if (takes("W4 window of 100")) yield windows(map, layout);
   if (takes("W5 overwrite")) yield overwrites(map, layout);
   if (takes("W1 bulk load") && contestant.bulk !== undefined) yield bulkLoad(contestant.bulk, layout);
@@ -173,13 +175,13 @@ function lookUpAll(map: RangeMap, addresses: Float64Array, from: number): number
   return sum;
 }
 
-function iterate(map: RangeMap, n: number): Sample {
+function iterate(name: string, n: number, visitAll: () => number): Sample {
   const times = Math.max(1, Math.round(VISITS / n));
   let sum = 0;
   const ms = timed(() => {
-    for (let i = 0; i < times; i++) sum = map.sum();
+    for (let i = 0; i < times; i++) sum = visitAll();
   });
-  return sample("W3 iterate", ms, times * n, [sum]);
+  return sample(name, ms, times * n, [sum]);
 }
 
 function windows(map: RangeMap, { limitPage }: Layout): Sample {

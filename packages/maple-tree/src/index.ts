@@ -19,10 +19,17 @@ export {
 } from "./geometry.ts";
 export type { HistoryOptions, RecordedWrite, TreeHistory } from "./history.ts";
 export { LocalCursor } from "./local-cursor.ts";
-export { MapleTree, type MapleTreeOptions, type StoredRange, type ValueRange } from "./local-tree.ts";
+export {
+  MapleTree,
+  type MapleTreeOptions,
+  type StoredRange,
+  type ValueRange,
+  type ValueVisitor,
+} from "./local-tree.ts";
 export type { IndexRange, Range } from "./ranges.ts";
 export type { Recovery } from "./recover.ts";
 export type { Reservation } from "./reservation.ts";
+export type { EntryVisitor } from "./scan.ts";
 export { SharedMapleTree, type SharedMapleTreeHandle } from "./shared-tree.ts";
 export { MapleSnapshot } from "./snapshot.ts";
 export type { NodeStructure, SlotStructure, TreeStructure } from "./structure.ts";

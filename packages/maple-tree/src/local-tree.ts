@@ -13,6 +13,7 @@ import { MAX_INDEX, ZERO_ENTRY } from "./geometry.ts";
 import { type HistoryOptions, listen, type Recorded, TreeHistory } from "./history.ts";
 import { LocalCursor } from "./local-cursor.ts";
 import { findFrom, findUpTo, gapsOf, type IndexRange, type Range, rangesOf, readRange } from "./ranges.ts";
+import { scan } from "./scan.ts";
 import { MapleSnapshot } from "./snapshot.ts";
 import type { TreeJSON } from "./tree-json.ts";
 import { type Violation, validate } from "./validate.ts";
@@ -32,6 +33,9 @@ export interface ValueRange<V> {
 export interface StoredRange<V> extends ValueRange<V> {
   readonly value: V;
 }
+
+/** Called for each stored range, both ends inclusive; `false` ends the scan. */
+export type ValueVisitor<V> = (first: number, last: number, value: V) => unknown;
 
 /** How a local tree is made. */
 export interface MapleTreeOptions extends Pick<TreeOptions, "geometry" | "gaps" | "rcu"> {
@@ -310,6 +314,18 @@ export class MapleTree<V> {
   ranges(first = 0, last: number = MAX_INDEX): IterableIterator<ValueRange<V>> {
     checkRange("ranges", first, last);
     return rangesOf(this.core, first, last, true, (range) => this.#valueRange(range));
+  }
+
+  /**
+   * Calls `visit` for the stored ranges that touch `[first, last]`, in order, until it returns `false`: the fastest way
+   * to go over many. It may write to the tree: the scan goes on behind the range it was called for.
+   *
+   * @returns whether it came to the end. Cost: a few nanoseconds per range, nothing allocated
+   */
+  forEachRange(first: number, last: number, visit: ValueVisitor<V>): boolean {
+    checkRange("forEachRange", first, last);
+    const table = this.#table;
+    return scan(this.core, first, last, (from, to, entry) => visit(from, to, table.value(entry) as V));
   }
 
   /** The empty ranges that touch `[first, last]`, in order. */

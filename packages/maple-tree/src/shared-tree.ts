@@ -15,6 +15,7 @@ import { type Geometry, MAX_INDEX, ZERO_ENTRY } from "./geometry.ts";
 import { type HistoryOptions, listen, type Recorded, TreeHistory } from "./history.ts";
 import { findFrom, findUpTo, gapsOf, type IndexRange, type Range, rangesOf, readRange } from "./ranges.ts";
 import type { Recovery } from "./recover.ts";
+import { type EntryVisitor, scan } from "./scan.ts";
 import { MapleSnapshot } from "./snapshot.ts";
 import type { TreeJSON } from "./tree-json.ts";
 import { type Violation, validate } from "./validate.ts";
@@ -445,6 +446,18 @@ export class SharedMapleTree {
   ranges(first = 0, last: number = MAX_INDEX): IterableIterator<Range> {
     checkRange("ranges", first, last);
     return rangesOf(this.core, first, last, true, (range) => range);
+  }
+
+  /**
+   * Calls `visit` for the stored ranges that touch `[first, last]`, in order, until it returns `false`: the fastest way
+   * to go over many. As with {@link entries} each range was stored at some moment of the scan, and none is visited
+   * twice. Visits happen outside of the scan's read sections: open one around the call to use what entries refer to.
+   *
+   * @returns whether it came to the end. Locking: none. Cost: a read section per leaf, nothing allocated per range
+   */
+  forEachRange(first: number, last: number, visit: EntryVisitor): boolean {
+    checkRange("forEachRange", first, last);
+    return scan(this.core, first, last, visit);
   }
 
   /** The empty ranges that touch `[first, last]`, in order; as {@link entries}. */

@@ -29,6 +29,8 @@ export interface Subject {
   largestGap(): number;
   entries(first?: number, last?: number): Range[];
   ranges(first?: number, last?: number): Range[];
+  /** As forEachRange. */
+  forEach(first: number, last: number, visit: (range: Range) => unknown): boolean;
   /** Stops of a walk in one direction, from a cursor at `index`. */
   walk(index: number, forward: boolean, empty: boolean): Range[];
   validate(): Violation[];
@@ -92,7 +94,8 @@ function walkAll<C extends Steps>(cursor: C, step: (cursor: C) => number, empty:
   throw new Error("a walk that does not end");
 }
 
-function sharedSubject(tree: SharedMapleTree): Subject {
+/** A shared tree as a subject. */
+export function sharedSubject(tree: SharedMapleTree): Subject {
   return {
     arena: tree.arena,
     core: tree.core,
@@ -109,6 +112,8 @@ function sharedSubject(tree: SharedMapleTree): Subject {
     largestGap: () => tree.largestGap(),
     entries: (first, last) => [...tree.entries(first, last)],
     ranges: (first, last) => [...tree.ranges(first, last)],
+    forEach: (first, last, visit) =>
+      tree.forEachRange(first, last, (from, to, n) => visit({ first: from, last: to, entry: n })),
     walk: (index, forward, empty) =>
       walkAll(
         tree.cursor(index),
@@ -146,6 +151,8 @@ function localSubject(tree: MapleTree<Value>): Subject {
     largestGap: () => tree.largestGap(),
     entries: (first, last) => [...tree.entries(first, last)].map(range),
     ranges: (first, last) => [...tree.ranges(first, last)].map(range),
+    forEach: (first, last, visit) =>
+      tree.forEachRange(first, last, (from, to, v) => visit({ first: from, last: to, entry: entry(v) })),
     walk: (index, forward, empty) =>
       walkAll(
         tree.cursor(index),

@@ -1,4 +1,4 @@
-import { MapleTree } from "@faultline/maple-tree";
+import { MAX_INDEX, MapleTree } from "@faultline/maple-tree";
 import type { Layout } from "../layout.ts";
 import type { Contestant, RangeMap } from "../range-map.ts";
 
@@ -19,17 +19,27 @@ class LocalRanges implements RangeMap {
   }
 
   sum(): number {
-    return this.window(0, Number.POSITIVE_INFINITY);
-  }
-
-  window(address: number, most: number): number {
-    const cursor = this.tree.cursor(address);
+    const cursor = this.tree.cursor();
     let sum = 0;
-    for (let left = most; left > 0; left--) {
+    for (;;) {
       const value = cursor.find();
       if (value === undefined) break;
       sum += cursor.index + (cursor.last + 1) + value;
     }
+    return sum;
+  }
+
+  scan(): number {
+    return this.window(0, Number.POSITIVE_INFINITY);
+  }
+
+  window(address: number, most: number): number {
+    let sum = 0;
+    let left = most;
+    this.tree.forEachRange(address, MAX_INDEX, (first, last, value) => {
+      sum += first + (last + 1) + value;
+      return --left > 0;
+    });
     return sum;
   }
 

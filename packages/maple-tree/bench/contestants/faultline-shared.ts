@@ -1,5 +1,5 @@
 import { Arena } from "@faultline/arena";
-import { SharedMapleTree } from "@faultline/maple-tree";
+import { MAX_INDEX, SharedMapleTree } from "@faultline/maple-tree";
 import type { Layout } from "../layout.ts";
 import type { Contestant, RangeMap } from "../range-map.ts";
 
@@ -23,20 +23,30 @@ export class SharedRanges implements RangeMap {
   }
 
   sum(): number {
-    return this.window(0, Number.POSITIVE_INFINITY);
-  }
-
-  window(address: number, most: number): number {
     const { rcu } = this.tree.arena;
-    const cursor = this.tree.cursor(address);
+    const cursor = this.tree.cursor();
     let sum = 0;
     rcu.readLock();
-    for (let left = most; left > 0; left--) {
+    for (;;) {
       const entry = cursor.find();
       if (entry === 0) break;
       sum += cursor.index + (cursor.last + 1) + entry;
     }
     rcu.readUnlock();
+    return sum;
+  }
+
+  scan(): number {
+    return this.window(0, Number.POSITIVE_INFINITY);
+  }
+
+  window(address: number, most: number): number {
+    let sum = 0;
+    let left = most;
+    this.tree.forEachRange(address, MAX_INDEX, (first, last, entry) => {
+      sum += first + (last + 1) + entry;
+      return --left > 0;
+    });
     return sum;
   }
 

@@ -1,0 +1,125 @@
+/* Going over ranges a leaf at a time visits what iterators visit, whatever the visitor does meanwhile. */
+import { Arena } from "@faultline/arena";
+import { MAX_INDEX, type Range, SharedMapleTree } from "@faultline/maple-tree";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { newSubject, type Subject, sharedSubject, VARIANTS } from "./subjects.ts";
+
+const WIDTH = 2000;
+const index = fc.integer({ min: 0, max: WIDTH });
+const store = fc.record({ first: index, size: fc.integer({ min: 1, max: 60 }), entry: fc.nat({ max: 9 }) });
+const stores = fc.array(store, { maxLength: 150 });
+
+type Store = { readonly first: number; readonly size: number; readonly entry: number };
+
+function apply(subject: Subject, { first, size, entry }: Store): void {
+  subject.store(first, first + size - 1, entry);
+}
+
+function visited(subject: Subject, first = 0, last = MAX_INDEX): Range[] {
+  const found: Range[] = [];
+  expect(subject.forEach(first, last, (range) => found.push(range))).toBe(true);
+  return found;
+}
+
+/** In WebAssembly memory: a list made by one call for each leaf. */
+function newWasmSubject(): Subject {
+  const arena = Arena.create({ shared: true, wasm: true, bytes: 1 << 16, bytesMax: 1 << 24 });
+  return sharedSubject(SharedMapleTree.create(arena));
+}
+
+const CASES: [name: string, make: () => Subject][] = [
+  ...VARIANTS.map((v): [string, () => Subject] => [v.name, () => newSubject(v, false)]),
+  ["SharedMapleTree in WebAssembly memory", newWasmSubject],
+];
+
+describe.each(CASES)("forEachRange (%s)", (_, make) => {
+  it("visits the stored ranges that touch a window, in order", () => {
+    fc.assert(
+      fc.property(stores, index, index, (writes, a, b) => {
+        const subject = make();
+        for (const write of writes) apply(subject, write);
+        expect(visited(subject)).toEqual(subject.entries());
+        const [first, last] = [Math.min(a, b), Math.max(a, b)];
+        expect(visited(subject, first, last)).toEqual(subject.entries(first, last));
+        subject.arena.close();
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it("visits the entry of a tree without a node, and the last index", () => {
+    const subject = make();
+    expect(visited(subject)).toEqual([]);
+    subject.store(0, 0, 7);
+    expect(visited(subject)).toEqual([{ first: 0, last: 0, entry: 7 }]);
+    expect(visited(subject, 1)).toEqual([]);
+    subject.store(5, MAX_INDEX, 8);
+    expect(visited(subject)).toEqual(subject.entries());
+    expect(visited(subject, MAX_INDEX)).toEqual([{ first: 5, last: MAX_INDEX, entry: 8 }]);
+    subject.arena.close();
+  });
+
+  it("ends when the visitor says so", () => {
+    const subject = make();
+    for (let n = 0; n < 200; n++) subject.store(n * 10, n * 10 + 5, n + 1);
+    for (const most of [1, 27, 28, 29, 199]) {
+      const found: Range[] = [];
+      const ended = subject.forEach(0, MAX_INDEX, (range) => found.push(range) < most);
+      expect([ended, found]).toEqual([false, subject.entries().slice(0, most)]);
+    }
+    subject.arena.close();
+  });
+
+  it("never visits an index twice and misses nothing that stays, whatever the visitor writes", () => {
+    fc.assert(
+      fc.property(stores, fc.array(store, { minLength: 1, maxLength: 40 }), (writes, more) => {
+        const subject = make();
+        for (const write of writes) apply(subject, write);
+        const touched = new Set<number>();
+        for (const { first, size } of more) for (let n = 0; n < size; n++) touched.add(first + n);
+        const stays = [...Array(WIDTH + 60).keys()].filter((n) => !touched.has(n) && subject.load(n) !== 0);
+        let next = 0;
+        const seen = new Set<number>();
+        subject.forEach(0, MAX_INDEX, ({ first, last }) => {
+          expect(first).toBeGreaterThanOrEqual(next);
+          expect(last).toBeGreaterThanOrEqual(first);
+          for (let n = first; n <= last; n++) seen.add(n);
+          next = last + 1;
+          const write = more[seen.size % more.length]!;
+          apply(subject, write);
+        });
+        expect(stays.filter((n) => !seen.has(n))).toEqual([]);
+        expect(subject.validate()).toEqual([]);
+        subject.arena.close();
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it("serves scans within a scan", () => {
+    const subject = make();
+    for (let n = 0; n < 100; n++) subject.store(n * 10, n * 10 + 5, n + 1);
+    const found: Range[] = [];
+    subject.forEach(0, MAX_INDEX, (range) => {
+      found.push(range);
+      expect(visited(subject, 300, 600)).toEqual(subject.entries(300, 600));
+    });
+    expect(found).toEqual(subject.entries());
+    subject.arena.close();
+  });
+});
+
+it("is not led astray by a cursor's list in WebAssembly memory", () => {
+  const arena = Arena.create({ shared: true, wasm: true, bytes: 1 << 16, bytesMax: 1 << 24 });
+  const tree = SharedMapleTree.create(arena);
+  for (let n = 0; n < 100; n++) tree.storeRange(n * 10, n * 10 + 5, n + 1);
+  const cursor = tree.cursor(500);
+  const found: number[] = [];
+  tree.forEachRange(0, MAX_INDEX, (_first, _last, entry) => {
+    found.push(entry);
+    cursor.find();
+  });
+  expect(found).toEqual([...tree.entries()].map(({ entry }) => entry));
+  arena.close();
+});
