@@ -26,6 +26,7 @@ export {
   type ValueRange,
   type ValueVisitor,
 } from "./local-tree.ts";
+export { RangeScan, ValueScan } from "./range-scan.ts";
 export type { IndexRange, Range } from "./ranges.ts";
 export type { Recovery } from "./recover.ts";
 export type { Reservation } from "./reservation.ts";

@@ -73,34 +73,40 @@ function scanAlone(core: TreeCore, from: number, to: number, visit: EntryVisitor
   }
 }
 
-/** Where an agent lists the ranges of a leaf, and for whom it has done so last. */
+/** Where an agent lists the ranges of a leaf, laid out as descent.ts says from `word` on. */
 interface LeafList {
+  readonly f64: Float64Array;
+  readonly i32: Int32Array;
+  readonly word: number;
+}
+
+/** This agent's list for trees that are not read in WebAssembly. */
+const OWN_F64: Float64Array = new Float64Array(LIST_LAST + SLOTS_MAX);
+const OWN_I32: Int32Array = new Int32Array(LIST_ENTRY + SLOTS_MAX);
+const OWN: LeafList & ListOwner = { f64: OWN_F64, i32: OWN_I32, word: 0, listOwner: undefined };
+
+/** For whom a list has been written last. */
+interface ListOwner {
   listOwner: object | undefined;
 }
 
-/** This agent's list for trees that are not read in WebAssembly, laid out as the one in WebAssembly memory. */
-const OWN_F64: Float64Array = new Float64Array(LIST_LAST + SLOTS_MAX);
-const OWN_I32: Int32Array = new Int32Array(LIST_ENTRY + SLOTS_MAX);
-const OWN_LIST: LeafList = { listOwner: undefined };
-
 function scanConcurrent(core: TreeCore, from: number, to: number, visit: EntryVisitor): boolean {
   const place = newPlace();
-  const word = core.descent?.list ?? 0;
-  const list: LeafList = word === 0 ? OWN_LIST : core.descent!;
-  const f64Base = word >> 1;
+  const word = listWord(core);
+  const list: ListOwner = word === 0 ? OWN : core.descent!;
+  const base = word >> 1;
   let at = from;
   let lowest = 0;
   for (;;) {
-    const count = word === 0 ? listLeaf(core, at, place) : listLeafInWasm(core, at, place);
+    const count = listFrom(core, at, place);
     const f64 = word === 0 ? OWN_F64 : core.arena.f64;
     const i32 = word === 0 ? OWN_I32 : core.arena.i32;
-    list.listOwner = place;
-    let next = f64[f64Base]! + 1;
+    let next = f64[base]! + 1;
     for (let n = 0; n < count; n++) {
       // After a write the leaf found may begin before where the scan has come to: no index is visited twice.
-      const first = Math.max(f64[f64Base + LIST_FIRST + n]!, lowest);
+      const first = Math.max(f64[base + LIST_FIRST + n]!, lowest);
       if (first > to) return true;
-      const last = f64[f64Base + LIST_LAST + n]!;
+      const last = f64[base + LIST_LAST + n]!;
       if (visit(first, last, i32[word + LIST_ENTRY + n]!) === false) return false;
       if (list.listOwner === place) continue;
       next = last + 1;
@@ -111,7 +117,30 @@ function scanConcurrent(core: TreeCore, from: number, to: number, visit: EntryVi
   }
 }
 
-/** Lists what is stored from the range of `at` to the end of its leaf. @returns the number of ranges */
+/** Word of the list in WebAssembly memory, 0 if there is none. */
+export function listWord(core: TreeCore): number {
+  return core.descent === undefined ? 0 : core.descent.list;
+}
+
+/** This agent's own list, for {@link listFrom} where {@link listWord} is 0. */
+export const OWN_LIST: LeafList = OWN;
+
+/**
+ * Lists what is stored from the range of `at` to the end of its leaf, in a read section of its own.
+ *
+ * @param place - the owner of the list from now on
+ * @returns the number of ranges
+ */
+export function listFrom(core: TreeCore, at: number, place: Place): number {
+  if (listWord(core) === 0) {
+    OWN.listOwner = place;
+    return listLeaf(core, at, place);
+  }
+  core.descent!.listOwner = place;
+  return listLeafInWasm(core, at, place);
+}
+
+/** {@link listFrom} in WebAssembly memory. */
 function listLeafInWasm(core: TreeCore, at: number, place: Place): number {
   const descent = core.descent!;
   const { list } = descent;
@@ -129,7 +158,7 @@ function listLeafInWasm(core: TreeCore, at: number, place: Place): number {
   }
 }
 
-/** As {@link listLeafInWasm}, into this agent's own list. */
+/** {@link listFrom} into this agent's own list. */
 function listLeaf(core: TreeCore, at: number, place: Place): number {
   core.readBegin();
   try {

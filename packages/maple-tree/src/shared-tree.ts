@@ -13,6 +13,7 @@ import { type Explanation, explain } from "./explain.ts";
 import { treeGap } from "./gap.ts";
 import { type Geometry, MAX_INDEX, ZERO_ENTRY } from "./geometry.ts";
 import { type HistoryOptions, listen, type Recorded, TreeHistory } from "./history.ts";
+import { RangeScan } from "./range-scan.ts";
 import { findFrom, findUpTo, gapsOf, type IndexRange, type Range, rangesOf, readRange } from "./ranges.ts";
 import type { Recovery } from "./recover.ts";
 import { type EntryVisitor, scan } from "./scan.ts";
@@ -449,8 +450,7 @@ export class SharedMapleTree {
   }
 
   /**
-   * Calls `visit` for the stored ranges that touch `[first, last]`, in order, until it returns `false`: the fastest way
-   * to go over many. As with {@link entries} each range was stored at some moment of the scan, and none is visited
+   * Calls `visit` for the stored ranges that touch `[first, last]`, in order, until it returns `false`. As with {@link entries} each range was stored at some moment of the scan, and none is visited
    * twice. Visits happen outside of the scan's read sections: open one around the call to use what entries refer to.
    *
    * @returns whether it came to the end. Locking: none. Cost: a read section per leaf, nothing allocated per range
@@ -458,6 +458,14 @@ export class SharedMapleTree {
   forEachRange(first: number, last: number, visit: EntryVisitor): boolean {
     checkRange("forEachRange", first, last);
     return scan(this.core, first, last, visit);
+  }
+
+  /**
+   * A scan over the stored ranges that touch `[first, last]` which reads them in batches of at most `capacity`
+   * (1..2^20) into typed arrays: the fastest way to go over many. Promises what {@link forEachRange} promises.
+   */
+  scan(first = 0, last: number = MAX_INDEX, capacity?: number): RangeScan {
+    return new RangeScan(this.core, first, last, capacity);
   }
 
   /** The empty ranges that touch `[first, last]`, in order; as {@link entries}. */

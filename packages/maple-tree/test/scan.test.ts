@@ -3,7 +3,7 @@ import { Arena } from "@faultline/arena";
 import { MAX_INDEX, type Range, SharedMapleTree } from "@faultline/maple-tree";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { newSubject, type Subject, sharedSubject, VARIANTS } from "./subjects.ts";
+import { newSubject, type Scan, type Subject, sharedSubject, VARIANTS } from "./subjects.ts";
 
 const WIDTH = 2000;
 const index = fc.integer({ min: 0, max: WIDTH });
@@ -106,6 +106,84 @@ describe.each(CASES)("forEachRange (%s)", (_, make) => {
       expect(visited(subject, 300, 600)).toEqual(subject.entries(300, 600));
     });
     expect(found).toEqual(subject.entries());
+    subject.arena.close();
+  });
+});
+
+function scanned(scan: Scan): Range[] {
+  const found: Range[] = [];
+  for (let batch = scan.next(); batch.length > 0; batch = scan.next()) found.push(...batch);
+  expect(scan.next()).toEqual([]);
+  return found;
+}
+
+describe.each(CASES)("scan (%s)", (_, make) => {
+  it("reads the stored ranges that touch a window in batches of any size, and can begin again", () => {
+    const capacity = fc.constantFrom(1, 2, 27, 28, 29, 100, undefined);
+    fc.assert(
+      fc.property(stores, index, index, capacity, (writes, a, b, most) => {
+        const subject = make();
+        for (const write of writes) apply(subject, write);
+        const scan = subject.scan(0, MAX_INDEX, most);
+        expect(scanned(scan)).toEqual(subject.entries());
+        const [first, last] = [Math.min(a, b), Math.max(a, b)];
+        scan.reset(first, last);
+        expect(scanned(scan)).toEqual(subject.entries(first, last));
+        expect(scanned(subject.scan(first, last, most))).toEqual(subject.entries(first, last));
+        scan.reset(first);
+        expect(scanned(scan)).toEqual(subject.entries(first));
+        subject.arena.close();
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it("reads the entry of a tree without a node, and the last index", () => {
+    const subject = make();
+    expect(subject.scan().next()).toEqual([]);
+    subject.store(0, 0, 7);
+    expect(scanned(subject.scan())).toEqual([{ first: 0, last: 0, entry: 7 }]);
+    subject.store(5, MAX_INDEX, 8);
+    expect(scanned(subject.scan())).toEqual(subject.entries());
+    expect(scanned(subject.scan(MAX_INDEX))).toEqual([{ first: 5, last: MAX_INDEX, entry: 8 }]);
+    subject.arena.close();
+  });
+
+  it("gives no index twice and misses nothing that stays, whatever is written between two batches", () => {
+    const some = fc.array(store, { minLength: 1, maxLength: 40 });
+    fc.assert(
+      fc.property(stores, some, fc.integer({ min: 1, max: 40 }), (writes, more, most) => {
+        const subject = make();
+        for (const write of writes) apply(subject, write);
+        const touched = new Set<number>();
+        for (const { first, size } of more) for (let n = 0; n < size; n++) touched.add(first + n);
+        const stays = [...Array(WIDTH + 60).keys()].filter((n) => !touched.has(n) && subject.load(n) !== 0);
+        const scan = subject.scan(0, MAX_INDEX, most);
+        const seen = new Set<number>();
+        let next = 0;
+        for (let batch = scan.next(), turn = 0; batch.length > 0; batch = scan.next(), turn++) {
+          for (const { first, last } of batch) {
+            expect(first).toBeGreaterThanOrEqual(next);
+            expect(last).toBeGreaterThanOrEqual(first);
+            for (let n = first; n <= last; n++) seen.add(n);
+            next = last + 1;
+          }
+          apply(subject, more[turn % more.length]!);
+        }
+        expect(stays.filter((n) => !seen.has(n))).toEqual([]);
+        subject.arena.close();
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it("refuses a window that ends before it begins, and a capacity out of range", () => {
+    const subject = make();
+    for (const capacity of [0, -1, 1.5, 2 ** 20 + 1]) {
+      expect(() => subject.scan(0, 10, capacity)).toThrow(RangeError);
+    }
+    expect(() => subject.scan(10, 9)).toThrow("last 9 is below first 10");
+    expect(() => subject.scan().reset(-1)).toThrow(RangeError);
     subject.arena.close();
   });
 });

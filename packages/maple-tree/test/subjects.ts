@@ -31,10 +31,18 @@ export interface Subject {
   ranges(first?: number, last?: number): Range[];
   /** As forEachRange. */
   forEach(first: number, last: number, visit: (range: Range) => unknown): boolean;
+  /** A scan in batches. */
+  scan(first?: number, last?: number, capacity?: number): Scan;
   /** Stops of a walk in one direction, from a cursor at `index`. */
   walk(index: number, forward: boolean, empty: boolean): Range[];
   validate(): Violation[];
   dump(): string;
+}
+
+/** Batches of a scan; calls `next` of the tree's. */
+export interface Scan {
+  reset(first?: number, last?: number): void;
+  next(): Range[];
 }
 
 /** How a subject is made. */
@@ -94,6 +102,14 @@ function walkAll<C extends Steps>(cursor: C, step: (cursor: C) => number, empty:
   throw new Error("a walk that does not end");
 }
 
+function batchOf(
+  { first, last }: { readonly first: Float64Array; readonly last: Float64Array },
+  count: number,
+  entryOf: (n: number) => number,
+): Range[] {
+  return Array.from({ length: count }, (_, n) => ({ first: first[n]!, last: last[n]!, entry: entryOf(n) }));
+}
+
 /** A shared tree as a subject. */
 export function sharedSubject(tree: SharedMapleTree): Subject {
   return {
@@ -112,6 +128,13 @@ export function sharedSubject(tree: SharedMapleTree): Subject {
     largestGap: () => tree.largestGap(),
     entries: (first, last) => [...tree.entries(first, last)],
     ranges: (first, last) => [...tree.ranges(first, last)],
+    scan: (...args) => {
+      const scan = tree.scan(...args);
+      return {
+        reset: (first, last) => scan.reset(first, last),
+        next: () => batchOf(scan, scan.next(), (n) => scan.entry[n]!),
+      };
+    },
     forEach: (first, last, visit) =>
       tree.forEachRange(first, last, (from, to, n) => visit({ first: from, last: to, entry: n })),
     walk: (index, forward, empty) =>
@@ -151,6 +174,13 @@ function localSubject(tree: MapleTree<Value>): Subject {
     largestGap: () => tree.largestGap(),
     entries: (first, last) => [...tree.entries(first, last)].map(range),
     ranges: (first, last) => [...tree.ranges(first, last)].map(range),
+    scan: (...args) => {
+      const scan = tree.scan(...args);
+      return {
+        reset: (first, last) => scan.reset(first, last),
+        next: () => batchOf(scan, scan.next(), (n) => entry(scan.value[n])),
+      };
+    },
     forEach: (first, last, visit) =>
       tree.forEachRange(first, last, (from, to, v) => visit({ first: from, last: to, entry: entry(v) })),
     walk: (index, forward, empty) =>

@@ -1,10 +1,12 @@
-import { MAX_INDEX, MapleTree } from "@faultline/maple-tree";
+import { MAX_INDEX, MapleTree, type ValueScan } from "@faultline/maple-tree";
 import type { Layout } from "../layout.ts";
 import type { Contestant, RangeMap } from "../range-map.ts";
 
 /** `MapleTree`: one thread, number values. */
 class LocalRanges implements RangeMap {
   readonly tree: MapleTree<number>;
+
+  #window: ValueScan<number> | undefined;
 
   constructor(tree: MapleTree<number>) {
     this.tree = tree;
@@ -30,17 +32,29 @@ class LocalRanges implements RangeMap {
   }
 
   scan(): number {
-    return this.window(0, Number.POSITIVE_INFINITY);
+    const scan = this.tree.scan();
+    let sum = 0;
+    while (scan.next() > 0) {
+      const { first, last, value, count } = scan;
+      for (let i = 0; i < count; i++) sum += first[i] + (last[i] + 1) + value[i];
+    }
+    return sum;
   }
 
   window(address: number, most: number): number {
+    const scan = this.#windowOf(most);
+    scan.reset(address);
+    const count = scan.next();
+    const { first, last, value } = scan;
     let sum = 0;
-    let left = most;
-    this.tree.forEachRange(address, MAX_INDEX, (first, last, value) => {
-      sum += first + (last + 1) + value;
-      return --left > 0;
-    });
+    for (let i = 0; i < count; i++) sum += first[i] + (last[i] + 1) + value[i];
     return sum;
+  }
+
+  /** A scan is kept for the next window. */
+  #windowOf(most: number): ValueScan<number> {
+    if (this.#window?.first.length !== most) this.#window = this.tree.scan(0, MAX_INDEX, most);
+    return this.#window;
   }
 
   overwrite(start: number, end: number, value: number): void {

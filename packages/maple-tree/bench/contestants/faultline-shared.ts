@@ -1,5 +1,5 @@
 import { Arena } from "@faultline/arena";
-import { MAX_INDEX, SharedMapleTree } from "@faultline/maple-tree";
+import { MAX_INDEX, type RangeScan, SharedMapleTree } from "@faultline/maple-tree";
 import type { Layout } from "../layout.ts";
 import type { Contestant, RangeMap } from "../range-map.ts";
 
@@ -9,6 +9,8 @@ const newArena = (wasm: boolean): Arena => Arena.create({ shared: true, bytesMax
 /** `SharedMapleTree` in RCU mode; every read has its read section, every write takes the lock. */
 export class SharedRanges implements RangeMap {
   readonly tree: SharedMapleTree;
+
+  #window: RangeScan | undefined;
 
   constructor(tree: SharedMapleTree) {
     this.tree = tree;
@@ -37,17 +39,29 @@ export class SharedRanges implements RangeMap {
   }
 
   scan(): number {
-    return this.window(0, Number.POSITIVE_INFINITY);
+    const scan = this.tree.scan();
+    let sum = 0;
+    while (scan.next() > 0) {
+      const { first, last, entry, count } = scan;
+      for (let i = 0; i < count; i++) sum += first[i] + (last[i] + 1) + entry[i];
+    }
+    return sum;
   }
 
   window(address: number, most: number): number {
+    const scan = this.#windowOf(most);
+    scan.reset(address);
+    const count = scan.next();
+    const { first, last, entry } = scan;
     let sum = 0;
-    let left = most;
-    this.tree.forEachRange(address, MAX_INDEX, (first, last, entry) => {
-      sum += first + (last + 1) + entry;
-      return --left > 0;
-    });
+    for (let i = 0; i < count; i++) sum += first[i] + (last[i] + 1) + entry[i];
     return sum;
+  }
+
+  /** A scan is kept for the next window. */
+  #windowOf(most: number): RangeScan {
+    if (this.#window?.first.length !== most) this.#window = this.tree.scan(0, MAX_INDEX, most);
+    return this.#window;
   }
 
   overwrite(start: number, end: number, value: number): void {
