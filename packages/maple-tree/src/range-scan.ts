@@ -66,13 +66,14 @@ export class RangeScan {
   }
 
   /**
-   * Reads the next batch. @returns the number of its ranges, 0 at the end.
+   * Reads the next batch: all batches but the last are full. @returns the number of its ranges, 0 at the end.
    *
    * Locking: none; opens a read section per leaf where there are concurrent writers.
    */
   next(): number {
     this.count = 0;
-    while (this.count === 0 && this.#at <= this.#to) {
+    const capacity = this.entry.length;
+    while (this.count < capacity && this.#at <= this.#to) {
       if (this.#core.concurrent) this.#readList();
       else this.#readAlone();
     }
@@ -90,16 +91,16 @@ export class RangeScan {
       if (place.entry !== 0) this.#add(low, place.last, place.entry);
       return this.#goOn(place.last + 1);
     }
-    let count = 0;
+    const capacity = entry.length;
+    let { count } = this;
     do {
       const pivots = (place.leaf >> 1) + PIVOTS_F64;
       const slots = place.leaf + SLOTS;
       const { end } = place;
-      for (let slot = Math.max(place.slot, 0); slot <= end && low <= to; slot++) {
+      for (let slot = Math.max(place.slot, 0); slot <= end && count < capacity && low <= to; slot++) {
         const content = i32[slots + slot]!;
         const high = f64[pivots + slot]!;
         if (content !== 0) {
-          if (count === entry.length) break;
           first[count] = low;
           last[count] = high;
           entry[count] = content;
@@ -107,7 +108,7 @@ export class RangeScan {
         }
         low = high + 1;
       }
-    } while (count < entry.length && low <= to && nextLeaf(this.#core, place));
+    } while (count < capacity && low <= to && nextLeaf(this.#core, place));
     this.count = count;
     this.#goOn(low);
   }
@@ -120,7 +121,7 @@ export class RangeScan {
     const to = this.#to;
     const word = listWord(core);
     const base = word >> 1;
-    let count = 0;
+    let { count } = this;
     let at = this.#at;
     while (count < entry.length && at <= to) {
       const found = listFrom(core, at, place);
@@ -142,10 +143,10 @@ export class RangeScan {
   }
 
   #add(first: number, last: number, entry: number): void {
-    this.first[0] = first;
-    this.last[0] = last;
-    this.entry[0] = entry;
-    this.count = 1;
+    const n = this.count++;
+    this.first[n] = first;
+    this.last[n] = last;
+    this.entry[n] = entry;
   }
 
   #goOn(at: number): void {

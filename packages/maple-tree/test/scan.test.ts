@@ -177,6 +177,24 @@ describe.each(CASES)("scan (%s)", (_, make) => {
     );
   });
 
+  it("cuts a range that a write has drawn over the border between two batches", () => {
+    const subject = make();
+    for (let n = 0; n < 100; n++) subject.store(n * 10, n * 10 + 5, n + 1);
+    const scan = subject.scan(0, MAX_INDEX, 10);
+    expect(scan.next().at(-1)).toEqual({ first: 90, last: 95, entry: 10 });
+    subject.store(80, 200, 7);
+    expect(scan.next()[0]).toEqual({ first: 96, last: 200, entry: 7 });
+    subject.arena.close();
+  });
+
+  it("fills all batches but the last", () => {
+    const subject = make();
+    for (let n = 0; n < 3000; n++) subject.store(n * 10, n * 10 + 5, n + 1);
+    const scan = subject.scan(0, MAX_INDEX, 700);
+    expect([...Array(6)].map(() => scan.next().length)).toEqual([700, 700, 700, 700, 200, 0]);
+    subject.arena.close();
+  });
+
   it("refuses a window that ends before it begins, and a capacity out of range", () => {
     const subject = make();
     for (const capacity of [0, -1, 1.5, 2 ** 20 + 1]) {
