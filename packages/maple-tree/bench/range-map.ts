@@ -18,6 +18,8 @@ export interface RangeMap {
   insert(start: number, end: number, value: number): void;
   /** 0 if nothing is there. */
   lookup(address: number): number;
+  /** The sum of look-ups, as an int32, by a call for many of them, if the library has one. */
+  lookupMany?(addresses: Float64Array): number;
   /** The sum of start + end + value over all ranges, in order. */
   sum(): number;
   /** The same sum by another way that the library has for it, if that is faster than its cursor or iterator. */

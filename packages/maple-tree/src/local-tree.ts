@@ -12,6 +12,7 @@ import { treeGap } from "./gap.ts";
 import { MAX_INDEX, ZERO_ENTRY } from "./geometry.ts";
 import { type HistoryOptions, listen, type Recorded, TreeHistory } from "./history.ts";
 import { LocalCursor } from "./local-cursor.ts";
+import { checkIndices } from "./lookup-many.ts";
 import { RangeScan, ValueScan } from "./range-scan.ts";
 import { findFrom, findUpTo, gapsOf, type IndexRange, type Range, rangesOf, readRange } from "./ranges.ts";
 import { scan } from "./scan.ts";
@@ -144,6 +145,20 @@ export class MapleTree<V> {
   get(index: number): V | undefined {
     checkIndex("get: index", index);
     return this.#table.visible(lookup(this.core, index));
+  }
+
+  /**
+   * {@link get} of each index, in any order: `out[n]` becomes the value at `indices[n]`.
+   *
+   * @param out - longer than `indices` if one likes; what is behind stays. Default a new array
+   * @throws RangeError if one of them is no index, with `out` unchanged
+   */
+  getMany(indices: ArrayLike<number>, out: (V | undefined)[] = []): (V | undefined)[] {
+    checkIndices("getMany", indices);
+    const core = this.core;
+    const table = this.#table;
+    for (let n = 0; n < indices.length; n++) out[n] = table.visible(lookup(core, indices[n]!));
+    return out;
   }
 
   /** Is anything stored at `index`? */

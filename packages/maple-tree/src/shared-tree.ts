@@ -13,6 +13,7 @@ import { type Explanation, explain } from "./explain.ts";
 import { treeGap } from "./gap.ts";
 import { type Geometry, MAX_INDEX, ZERO_ENTRY } from "./geometry.ts";
 import { type HistoryOptions, listen, type Recorded, TreeHistory } from "./history.ts";
+import { checkIndices, lookupMany } from "./lookup-many.ts";
 import { RangeScan } from "./range-scan.ts";
 import { findFrom, findUpTo, gapsOf, type IndexRange, type Range, rangesOf, readRange } from "./ranges.ts";
 import type { Recovery } from "./recover.ts";
@@ -189,6 +190,21 @@ export class SharedMapleTree {
     } finally {
       core.readEnd();
     }
+  }
+
+  /**
+   * {@link load} of each index, in any order, in one read section: `out[n]` becomes the entry at `indices[n]`. Each was
+   * stored at some moment of the call.
+   *
+   * @throws RangeError if one of them is no index, or `out` is shorter than `indices`; `out` is unchanged then
+   */
+  loadMany(indices: ArrayLike<number>, out: Int32Array = new Int32Array(indices.length)): Int32Array {
+    checkIndices("loadMany", indices);
+    if (out.length < indices.length) {
+      throw new RangeError(`loadMany: out must have room for ${indices.length} entries, got ${out.length}`);
+    }
+    lookupMany(this.core, indices, out);
+    return out;
   }
 
   /** The range that `index` lies in, and its entry; entry 0 for an empty range. Locking and cost as {@link load}. */

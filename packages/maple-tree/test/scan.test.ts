@@ -1,6 +1,6 @@
 /* Going over ranges a leaf at a time visits what iterators visit, whatever the visitor does meanwhile. */
 import { Arena } from "@faultline/arena";
-import { MAX_INDEX, type Range, SharedMapleTree } from "@faultline/maple-tree";
+import { MAX_INDEX, MapleTree, type Range, SharedMapleTree, ZERO, ZERO_ENTRY } from "@faultline/maple-tree";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { newSubject, type Scan, type Subject, sharedSubject, VARIANTS } from "./subjects.ts";
@@ -204,6 +204,49 @@ describe.each(CASES)("scan (%s)", (_, make) => {
     expect(() => subject.scan().reset(-1)).toThrow(RangeError);
     subject.arena.close();
   });
+});
+
+describe.each(CASES)("look-ups in one call (%s)", (_, make) => {
+  it("find what single ones find", () => {
+    fc.assert(
+      fc.property(stores, fc.array(index), (writes, indices) => {
+        const subject = make();
+        for (const write of writes) apply(subject, write);
+        const all = [...indices, 0, MAX_INDEX];
+        expect(subject.loadMany(all)).toEqual(all.map((n) => subject.load(n)));
+        expect(subject.loadMany(Float64Array.from(all))).toEqual(subject.loadMany(all));
+        subject.arena.close();
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it("refuse them all if one is no index, and name it", () => {
+    const subject = make();
+    for (const wrong of [-1, 0.5, MAX_INDEX + 1, Number.NaN]) {
+      expect(() => subject.loadMany([1, wrong, 2])).toThrow(/indices\[1\] must be an integer/);
+    }
+    subject.arena.close();
+  });
+});
+
+it("looks up into an array that it is given, which must be long enough; a reserved index holds nothing", () => {
+  const arena = Arena.create({ bytes: 1 << 16, bytesMax: 1 << 20 });
+  const tree = SharedMapleTree.create(arena);
+  tree.storeRange(3, 5, 9);
+  tree.storeRange(6, 8, ZERO_ENTRY);
+  const out = Int32Array.of(7, 7, 7, 7);
+  expect(() => tree.loadMany([1, 2, 3, 4, 5], out)).toThrow(/room for 5 entries, got 4/);
+  expect(() => tree.loadMany([3, -1], out)).toThrow(RangeError);
+  expect([...out]).toEqual([7, 7, 7, 7]);
+  expect(tree.loadMany([4, 7, 2], out)).toBe(out);
+  expect([...out]).toEqual([9, 0, 0, 7]);
+  const local = new MapleTree<string | typeof ZERO>();
+  local.setRange(3, 5, "nine");
+  local.setRange(6, 8, ZERO);
+  const values: (string | typeof ZERO | undefined)[] = ["a", "b", "c", "d"];
+  expect(local.getMany([4, 7, 2], values)).toEqual(["nine", undefined, undefined, "d"]);
+  arena.close();
 });
 
 it("is not led astray by a cursor's list in WebAssembly memory", () => {

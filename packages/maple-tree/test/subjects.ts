@@ -22,6 +22,7 @@ export interface Subject {
   erase(index: number): number;
   clear(): void;
   load(index: number): number;
+  loadMany(indices: ArrayLike<number>): number[];
   entryAt(index: number): Range;
   find(index: number, max: number): Range | undefined;
   findBefore(index: number, min: number): Range | undefined;
@@ -120,6 +121,7 @@ export function sharedSubject(tree: SharedMapleTree): Subject {
     erase: (index) => tree.erase(index),
     clear: () => tree.clear(),
     load: (index) => tree.load(index),
+    loadMany: (indices) => [...tree.loadMany(indices)],
     entryAt: (index) => tree.entryAt(index),
     find: (index, max) => tree.find(index, max),
     findBefore: (index, min) => tree.findBefore(index, min),
@@ -166,6 +168,7 @@ function localSubject(tree: MapleTree<Value>): Subject {
     erase: (index) => entry(tree.delete(index)),
     clear: () => tree.clear(),
     load: (index) => entry(tree.get(index)),
+    loadMany: (indices) => tree.getMany(indices).map(entry),
     entryAt: (index) => range(tree.entryAt(index)),
     find: (index, max) => found(tree.find(index, max)),
     findBefore: (index, min) => found(tree.findBefore(index, min)),

@@ -6,6 +6,7 @@ import type { Contestant, RangeMap } from "../range-map.ts";
 class LocalRanges implements RangeMap {
   readonly tree: MapleTree<number>;
 
+  readonly #found: (number | undefined)[] = [];
   #window: ValueScan<number> | undefined;
 
   constructor(tree: MapleTree<number>) {
@@ -18,6 +19,13 @@ class LocalRanges implements RangeMap {
 
   lookup(address: number): number {
     return this.tree.get(address) ?? 0;
+  }
+
+  lookupMany(addresses: Float64Array): number {
+    const values = this.tree.getMany(addresses, this.#found);
+    let sum = 0;
+    for (let n = 0; n < addresses.length; n++) sum = (sum + (values[n] ?? 0)) | 0;
+    return sum;
   }
 
   sum(): number {

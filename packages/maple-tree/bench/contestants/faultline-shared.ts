@@ -10,6 +10,7 @@ const newArena = (wasm: boolean): Arena => Arena.create({ shared: true, bytesMax
 export class SharedRanges implements RangeMap {
   readonly tree: SharedMapleTree;
 
+  #found: Int32Array = new Int32Array(0);
   #window: RangeScan | undefined;
 
   constructor(tree: SharedMapleTree) {
@@ -22,6 +23,14 @@ export class SharedRanges implements RangeMap {
 
   lookup(address: number): number {
     return this.tree.load(address);
+  }
+
+  lookupMany(addresses: Float64Array): number {
+    if (this.#found.length < addresses.length) this.#found = new Int32Array(addresses.length);
+    const entries = this.tree.loadMany(addresses, this.#found);
+    let sum = 0;
+    for (let n = 0; n < addresses.length; n++) sum = (sum + entries[n]) | 0;
+    return sum;
   }
 
   sum(): number {
