@@ -28,6 +28,7 @@ const GOALS: readonly Goal[] = [
   { workload: "W2 lookup", n: 1e5, local: 4.5, shared: 3.5 },
   { workload: "W2 lookup", n: 1e6, local: 5 },
   { workload: "W3 iterate", n: 1e5, local: 2, shared: 1.5 },
+  { workload: "W3 scan", n: 1e5, local: 2, shared: 1.5 },
   { workload: "W4 window of 100", n: 1e5, local: 5, shared: 4 },
   { workload: "W5 overwrite", n: 1e5, local: 3, shared: 1.5 },
   { workload: "W6 gap easy low", n: 1e5, local: 4, shared: 3 },

@@ -18,8 +18,12 @@ export interface RangeMap {
   insert(start: number, end: number, value: number): void;
   /** 0 if nothing is there. */
   lookup(address: number): number;
+  /** The sum of look-ups, as an int32, by a call for many of them, if the library has one. */
+  lookupMany?(addresses: Float64Array): number;
   /** The sum of start + end + value over all ranges, in order. */
   sum(): number;
+  /** The same sum by another way that the library has for it, if that is faster than its cursor or iterator. */
+  scan?(): number;
   /** The same sum over the first `most` ranges that end behind `address`. */
   window(address: number, most: number): number;
   /** Stores over whatever is there. */

@@ -6,32 +6,13 @@ import type { TreeCore } from "./core.ts";
 import { checkRange } from "./errors.ts";
 import { MAX_INDEX } from "./geometry.ts";
 import * as L from "./layout.ts";
-import { newPlace, type Place, stepTo, walkTo } from "./walk.ts";
+import { newPlace, nextLeaf, type Place, stepTo, walkTo } from "./walk.ts";
 import { type Descent, LIST_ENTRY as ENTRY, LIST_FIRST as FIRST, LIST_LAST as LAST } from "./wasm/descent.ts";
 
 // V8 folds constants of the module itself, but loads imported ones each time; see layout.ts.
-const { META, NODE_MASK, PARENT, PIVOTS_F64, SLOTS, TAG_MASK, VERSION } = L;
+const { PIVOTS_F64, SLOTS, VERSION } = L;
 const MAX: number = MAX_INDEX;
 const [LIST_FIRST, LIST_LAST, LIST_ENTRY] = [FIRST, LAST, ENTRY] as const;
-
-/**
- * Moves a place from the last slot of its leaf to just before the first slot of the next one, if both have the same
- * parent. Nobody writes meanwhile.
- */
-function nextLeaf(core: TreeCore, place: Place): boolean {
-  const i32 = core.arena.i32;
-  const parent = i32[place.leaf + PARENT]!;
-  if (parent < 0) return false;
-  const node = parent & NODE_MASK;
-  const slot = (parent & TAG_MASK) + 1;
-  if (slot > (i32[node + META]! & 0xff)) return false;
-  place.leaf = i32[node + SLOTS + slot]! & NODE_MASK;
-  place.end = i32[place.leaf + META]! & 0xff;
-  place.slot = -1;
-  place.leafMin = place.leafMax + 1;
-  place.leafMax = core.arena.f64[(node >> 1) + PIVOTS_F64 + slot]!;
-  return true;
-}
 
 /** A slot of a node, and the range of that node. */
 export interface Position {

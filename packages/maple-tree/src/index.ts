@@ -19,9 +19,11 @@ export {
 } from "./geometry.ts";
 export type { HistoryOptions, RecordedWrite, TreeHistory } from "./history.ts";
 export { LocalCursor } from "./local-cursor.ts";
-export { MapleTree, type MapleTreeOptions } from "./local-tree.ts";
+export { MapleTree, type MapleTreeOptions, type ValueVisitor } from "./local-tree.ts";
+export { RangeScan, ValueScan } from "./range-scan.ts";
 export type { IndexRange, Range } from "./ranges.ts";
 export type { Reservation } from "./reservation.ts";
+export type { EntryVisitor } from "./scan.ts";
 export { SharedMapleTree, type SharedMapleTreeHandle } from "./shared-tree.ts";
 export { MapleSnapshot } from "./snapshot.ts";
 export type { NodeStructure, SlotStructure, TreeStructure } from "./structure.ts";

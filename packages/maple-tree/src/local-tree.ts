@@ -12,7 +12,10 @@ import { treeGap } from "./gap.ts";
 import { MAX_INDEX, ZERO_ENTRY } from "./geometry.ts";
 import { type HistoryOptions, listen, type Recorded, TreeHistory } from "./history.ts";
 import { LocalCursor } from "./local-cursor.ts";
+import { checkIndices } from "./lookup-many.ts";
+import { RangeScan, ValueScan } from "./range-scan.ts";
 import { findFrom, findUpTo, gapsOf, type IndexRange, type Range, rangesOf, readRange } from "./ranges.ts";
+import { scan } from "./scan.ts";
 import { MapleSnapshot } from "./snapshot.ts";
 import type { TreeJSON } from "./tree-json.ts";
 import { type Violation, validate } from "./validate.ts";
@@ -21,6 +24,9 @@ import { ValueTable, ZERO } from "./value-table.ts";
 import { isEmpty, lookup } from "./walk.ts";
 import { clear, eraseAt, write, writeIfEmpty } from "./write.ts";
 import { WriteState } from "./write-state.ts";
+
+/** Called for each stored range, both ends inclusive; `false` ends the scan. */
+export type ValueVisitor<V> = (first: number, last: number, value: V) => unknown;
 
 /** How a local tree is made. */
 export interface MapleTreeOptions extends Pick<TreeOptions, "geometry" | "gaps" | "rcu"> {
@@ -128,6 +134,20 @@ export class MapleTree<V> {
   get(index: number): V | undefined {
     checkIndex("get: index", index);
     return this.#table.visible(lookup(this.core, index));
+  }
+
+  /**
+   * {@link get} of each index, in any order: `out[n]` becomes the value at `indices[n]`.
+   *
+   * @param out - longer than `indices` if one likes; what is behind stays. Default a new array
+   * @throws RangeError if one of them is no index, with `out` unchanged
+   */
+  getMany(indices: ArrayLike<number>, out: (V | undefined)[] = []): (V | undefined)[] {
+    checkIndices("getMany", indices);
+    const core = this.core;
+    const table = this.#table;
+    for (let n = 0; n < indices.length; n++) out[n] = table.visible(lookup(core, indices[n]!));
+    return out;
   }
 
   /** Is anything stored at `index`? */
@@ -299,6 +319,25 @@ export class MapleTree<V> {
   ranges(first = 0, last: number = MAX_INDEX): IterableIterator<ValueRange<V>> {
     checkRange("ranges", first, last);
     return rangesOf(this.core, first, last, true, (range) => this.#valueRange(range));
+  }
+
+  /**
+   * Calls `visit` for the stored ranges that touch `[first, last]`, in order, until it returns `false`. It may write to the tree: the scan goes on behind the range it was called for.
+   *
+   * @returns whether it came to the end. Cost: a few nanoseconds per range, nothing allocated
+   */
+  forEachRange(first: number, last: number, visit: ValueVisitor<V>): boolean {
+    checkRange("forEachRange", first, last);
+    const table = this.#table;
+    return scan(this.core, first, last, (from, to, entry) => visit(from, to, table.value(entry) as V));
+  }
+
+  /**
+   * A scan over the stored ranges that touch `[first, last]` which reads them in batches of at most `capacity`
+   * (1..2^20) into arrays: the fastest way to go over many. See {@link RangeScan}.
+   */
+  scan(first = 0, last: number = MAX_INDEX, capacity?: number): ValueScan<V> {
+    return new ValueScan(new RangeScan(this.core, first, last, capacity), this.#table);
   }
 
   /** The empty ranges that touch `[first, last]`, in order. */

@@ -13,8 +13,11 @@ import { type Explanation, explain } from "./explain.ts";
 import { treeGap } from "./gap.ts";
 import { type Geometry, MAX_INDEX, ZERO_ENTRY } from "./geometry.ts";
 import { type HistoryOptions, listen, type Recorded, TreeHistory } from "./history.ts";
+import { checkIndices, lookupMany } from "./lookup-many.ts";
+import { RangeScan } from "./range-scan.ts";
 import { findFrom, findUpTo, gapsOf, type IndexRange, type Range, rangesOf, readRange } from "./ranges.ts";
 import { recover } from "./recover.ts";
+import { type EntryVisitor, scan } from "./scan.ts";
 import { MapleSnapshot } from "./snapshot.ts";
 import type { TreeJSON } from "./tree-json.ts";
 import { type Violation, validate } from "./validate.ts";
@@ -188,6 +191,21 @@ export class SharedMapleTree {
     } finally {
       core.readEnd();
     }
+  }
+
+  /**
+   * {@link load} of each index, in any order, in one read section: `out[n]` becomes the entry at `indices[n]`. Each was
+   * stored at some moment of the call.
+   *
+   * @throws RangeError if one of them is no index, or `out` is shorter than `indices`; `out` is unchanged then
+   */
+  loadMany(indices: ArrayLike<number>, out: Int32Array = new Int32Array(indices.length)): Int32Array {
+    checkIndices("loadMany", indices);
+    if (out.length < indices.length) {
+      throw new RangeError(`loadMany: out must have room for ${indices.length} entries, got ${out.length}`);
+    }
+    lookupMany(this.core, indices, out);
+    return out;
   }
 
   /** The range that `index` lies in, and its entry; entry 0 for an empty range. Locking and cost as {@link load}. */
@@ -446,6 +464,25 @@ export class SharedMapleTree {
   ranges(first = 0, last: number = MAX_INDEX): IterableIterator<Range> {
     checkRange("ranges", first, last);
     return rangesOf(this.core, first, last, true, (range) => range);
+  }
+
+  /**
+   * Calls `visit` for the stored ranges that touch `[first, last]`, in order, until it returns `false`. As with {@link entries} each range was stored at some moment of the scan, and none is visited
+   * twice. Visits happen outside of the scan's read sections: open one around the call to use what entries refer to.
+   *
+   * @returns whether it came to the end. Locking: none. Cost: a read section per leaf, nothing allocated per range
+   */
+  forEachRange(first: number, last: number, visit: EntryVisitor): boolean {
+    checkRange("forEachRange", first, last);
+    return scan(this.core, first, last, visit);
+  }
+
+  /**
+   * A scan over the stored ranges that touch `[first, last]` which reads them in batches of at most `capacity`
+   * (1..2^20) into typed arrays: the fastest way to go over many. Promises what {@link forEachRange} promises.
+   */
+  scan(first = 0, last: number = MAX_INDEX, capacity?: number): RangeScan {
+    return new RangeScan(this.core, first, last, capacity);
   }
 
   /** The empty ranges that touch `[first, last]`, in order; as {@link entries}. */

@@ -255,3 +255,22 @@ export function stepTo(core: TreeCore, place: Place, direction: 1 | -1): void {
   place.entry = entry;
   place.slot = slot;
 }
+
+/**
+ * Moves a place from the last slot of its leaf to just before the first slot of the next one, if both have the same
+ * parent. Nobody writes meanwhile.
+ */
+export function nextLeaf(core: TreeCore, place: Place): boolean {
+  const i32 = core.arena.i32;
+  const parent = i32[place.leaf + PARENT]!;
+  if (parent < 0) return false;
+  const node = parent & NODE_MASK;
+  const slot = (parent & TAG_MASK) + 1;
+  if (slot > (i32[node + META]! & 0xff)) return false;
+  place.leaf = i32[node + SLOTS + slot]! & NODE_MASK;
+  place.end = i32[place.leaf + META]! & 0xff;
+  place.slot = -1;
+  place.leafMin = place.leafMax + 1;
+  place.leafMax = core.arena.f64[(node >> 1) + PIVOTS_F64 + slot]!;
+  return true;
+}

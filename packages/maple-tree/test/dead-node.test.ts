@@ -85,6 +85,35 @@ describe("a reader whose node dies while it stands in it", () => {
     });
   }
 
+  const lists = {
+    forEachRange: (tree: SharedMapleTree, first: number) => {
+      const seen: number[] = [];
+      tree.forEachRange(first, MAX_INDEX, (_first, _last, entry) => seen.push(entry));
+      return seen;
+    },
+    scan: (tree: SharedMapleTree, first: number) => {
+      const scan = tree.scan(first);
+      return [...scan.entry.subarray(0, scan.next())];
+    },
+  };
+  for (const [name, list] of Object.entries(lists)) {
+    it(`lists a leaf again that has died before its last slot was loaded: ${name}`, () => {
+      const tree = filled();
+      const { node, slot } = pathTo(tree, 405).at(-1)!;
+      const start = slot === 0 ? 405 : tree.core.f64[(node >> 1) + L.PIVOTS_F64 + slot - 1]! + 1;
+      const leaf = pathTo(tree, start).at(-1)!;
+      expect(pathTo(tree, start + 10).at(-1)!.node).toBe(leaf.node);
+      const seen = interrupt(
+        leaf.node + L.SLOTS + leaf.slot + 1,
+        () => tree.storeRange(start, start + 9, 777),
+        () => list(tree, start),
+      );
+      expect(tree.core.isDead(leaf.node)).toBe(true);
+      expect(seen).toEqual([...tree.entries(start)].map(({ entry }) => entry));
+      expect(seen[0]).toBe(777);
+    });
+  }
+
   it("goes on behind the range it stood on, and sees no index twice: cursor.next", () => {
     const tree = filled();
     const path = pathTo(tree, 405).at(-1)!;

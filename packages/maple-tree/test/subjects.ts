@@ -22,6 +22,7 @@ export interface Subject {
   erase(index: number): number;
   clear(): void;
   load(index: number): number;
+  loadMany(indices: ArrayLike<number>): number[];
   entryAt(index: number): Range;
   find(index: number, max: number): Range | undefined;
   findBefore(index: number, min: number): Range | undefined;
@@ -29,10 +30,20 @@ export interface Subject {
   largestGap(): number;
   entries(first?: number, last?: number): Range[];
   ranges(first?: number, last?: number): Range[];
+  /** As forEachRange. */
+  forEach(first: number, last: number, visit: (range: Range) => unknown): boolean;
+  /** A scan in batches. */
+  scan(first?: number, last?: number, capacity?: number): Scan;
   /** Stops of a walk in one direction, from a cursor at `index`. */
   walk(index: number, forward: boolean, empty: boolean): Range[];
   validate(): Violation[];
   dump(): string;
+}
+
+/** Batches of a scan; calls `next` of the tree's. */
+export interface Scan {
+  reset(first?: number, last?: number): void;
+  next(): Range[];
 }
 
 /** How a subject is made. */
@@ -92,7 +103,16 @@ function walkAll<C extends Steps>(cursor: C, step: (cursor: C) => number, empty:
   throw new Error("a walk that does not end");
 }
 
-function sharedSubject(tree: SharedMapleTree): Subject {
+function batchOf(
+  { first, last }: { readonly first: Float64Array; readonly last: Float64Array },
+  count: number,
+  entryOf: (n: number) => number,
+): Range[] {
+  return Array.from({ length: count }, (_, n) => ({ first: first[n]!, last: last[n]!, entry: entryOf(n) }));
+}
+
+/** A shared tree as a subject. */
+export function sharedSubject(tree: SharedMapleTree): Subject {
   return {
     arena: tree.arena,
     core: tree.core,
@@ -101,6 +121,7 @@ function sharedSubject(tree: SharedMapleTree): Subject {
     erase: (index) => tree.erase(index),
     clear: () => tree.clear(),
     load: (index) => tree.load(index),
+    loadMany: (indices) => [...tree.loadMany(indices)],
     entryAt: (index) => tree.entryAt(index),
     find: (index, max) => tree.find(index, max),
     findBefore: (index, min) => tree.findBefore(index, min),
@@ -109,6 +130,15 @@ function sharedSubject(tree: SharedMapleTree): Subject {
     largestGap: () => tree.largestGap(),
     entries: (first, last) => [...tree.entries(first, last)],
     ranges: (first, last) => [...tree.ranges(first, last)],
+    scan: (...args) => {
+      const scan = tree.scan(...args);
+      return {
+        reset: (first, last) => scan.reset(first, last),
+        next: () => batchOf(scan, scan.next(), (n) => scan.entry[n]!),
+      };
+    },
+    forEach: (first, last, visit) =>
+      tree.forEachRange(first, last, (from, to, n) => visit({ first: from, last: to, entry: n })),
     walk: (index, forward, empty) =>
       walkAll(
         tree.cursor(index),
@@ -138,6 +168,7 @@ function localSubject(tree: MapleTree<Value>): Subject {
     erase: (index) => entry(tree.delete(index)),
     clear: () => tree.clear(),
     load: (index) => entry(tree.get(index)),
+    loadMany: (indices) => tree.getMany(indices).map(entry),
     entryAt: (index) => range(tree.entryAt(index)),
     find: (index, max) => found(tree.find(index, max)),
     findBefore: (index, min) => found(tree.findBefore(index, min)),
@@ -146,6 +177,15 @@ function localSubject(tree: MapleTree<Value>): Subject {
     largestGap: () => tree.largestGap(),
     entries: (first, last) => [...tree.entries(first, last)].map(range),
     ranges: (first, last) => [...tree.ranges(first, last)].map(range),
+    scan: (...args) => {
+      const scan = tree.scan(...args);
+      return {
+        reset: (first, last) => scan.reset(first, last),
+        next: () => batchOf(scan, scan.next(), (n) => entry(scan.value[n])),
+      };
+    },
+    forEach: (first, last, visit) =>
+      tree.forEachRange(first, last, (from, to, v) => visit({ first: from, last: to, entry: entry(v) })),
     walk: (index, forward, empty) =>
       walkAll(
         tree.cursor(index),

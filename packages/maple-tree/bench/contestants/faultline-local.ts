@@ -1,10 +1,13 @@
-import { MapleTree } from "@faultline/maple-tree";
+import { MAX_INDEX, MapleTree, type ValueScan } from "@faultline/maple-tree";
 import type { Layout } from "../layout.ts";
 import type { Contestant, RangeMap } from "../range-map.ts";
 
 /** `MapleTree`: one thread, number values. */
 class LocalRanges implements RangeMap {
   readonly tree: MapleTree<number>;
+
+  readonly #found: (number | undefined)[] = [];
+  #window: ValueScan<number> | undefined;
 
   constructor(tree: MapleTree<number>) {
     this.tree = tree;
@@ -18,19 +21,48 @@ class LocalRanges implements RangeMap {
     return this.tree.get(address) ?? 0;
   }
 
-  sum(): number {
-    return this.window(0, Number.POSITIVE_INFINITY);
+  lookupMany(addresses: Float64Array): number {
+    const values = this.tree.getMany(addresses, this.#found);
+    let sum = 0;
+    for (let n = 0; n < addresses.length; n++) sum = (sum + (values[n] ?? 0)) | 0;
+    return sum;
   }
 
-  window(address: number, most: number): number {
-    const cursor = this.tree.cursor(address);
+  sum(): number {
+    const cursor = this.tree.cursor();
     let sum = 0;
-    for (let left = most; left > 0; left--) {
+    for (;;) {
       const value = cursor.find();
       if (value === undefined) break;
       sum += cursor.index + (cursor.last + 1) + value;
     }
     return sum;
+  }
+
+  scan(): number {
+    const scan = this.tree.scan();
+    let sum = 0;
+    while (scan.next() > 0) {
+      const { first, last, value, count } = scan;
+      for (let i = 0; i < count; i++) sum += first[i] + (last[i] + 1) + value[i];
+    }
+    return sum;
+  }
+
+  window(address: number, most: number): number {
+    const scan = this.#windowOf(most);
+    scan.reset(address);
+    const count = scan.next();
+    const { first, last, value } = scan;
+    let sum = 0;
+    for (let i = 0; i < count; i++) sum += first[i] + (last[i] + 1) + value[i];
+    return sum;
+  }
+
+  /** A scan is kept for the next window. */
+  #windowOf(most: number): ValueScan<number> {
+    if (this.#window?.first.length !== most) this.#window = this.tree.scan(0, MAX_INDEX, most);
+    return this.#window;
   }
 
   overwrite(start: number, end: number, value: number): void {

@@ -1,5 +1,5 @@
 import { Arena } from "@faultline/arena";
-import { SharedMapleTree } from "@faultline/maple-tree";
+import { MAX_INDEX, type RangeScan, SharedMapleTree } from "@faultline/maple-tree";
 import type { Layout } from "../layout.ts";
 import type { Contestant, RangeMap } from "../range-map.ts";
 
@@ -9,6 +9,9 @@ const newArena = (wasm: boolean): Arena => Arena.create({ shared: true, bytesMax
 /** `SharedMapleTree` in RCU mode; every read has its read section, every write takes the lock. */
 export class SharedRanges implements RangeMap {
   readonly tree: SharedMapleTree;
+
+  #found: Int32Array = new Int32Array(0);
+  #window: RangeScan | undefined;
 
   constructor(tree: SharedMapleTree) {
     this.tree = tree;
@@ -22,22 +25,52 @@ export class SharedRanges implements RangeMap {
     return this.tree.load(address);
   }
 
-  sum(): number {
-    return this.window(0, Number.POSITIVE_INFINITY);
+  lookupMany(addresses: Float64Array): number {
+    if (this.#found.length < addresses.length) this.#found = new Int32Array(addresses.length);
+    const entries = this.tree.loadMany(addresses, this.#found);
+    let sum = 0;
+    for (let n = 0; n < addresses.length; n++) sum = (sum + entries[n]) | 0;
+    return sum;
   }
 
-  window(address: number, most: number): number {
+  sum(): number {
     const { rcu } = this.tree.arena;
-    const cursor = this.tree.cursor(address);
+    const cursor = this.tree.cursor();
     let sum = 0;
     rcu.readLock();
-    for (let left = most; left > 0; left--) {
+    for (;;) {
       const entry = cursor.find();
       if (entry === 0) break;
       sum += cursor.index + (cursor.last + 1) + entry;
     }
     rcu.readUnlock();
     return sum;
+  }
+
+  scan(): number {
+    const scan = this.tree.scan();
+    let sum = 0;
+    while (scan.next() > 0) {
+      const { first, last, entry, count } = scan;
+      for (let i = 0; i < count; i++) sum += first[i] + (last[i] + 1) + entry[i];
+    }
+    return sum;
+  }
+
+  window(address: number, most: number): number {
+    const scan = this.#windowOf(most);
+    scan.reset(address);
+    const count = scan.next();
+    const { first, last, entry } = scan;
+    let sum = 0;
+    for (let i = 0; i < count; i++) sum += first[i] + (last[i] + 1) + entry[i];
+    return sum;
+  }
+
+  /** A scan is kept for the next window. */
+  #windowOf(most: number): RangeScan {
+    if (this.#window?.first.length !== most) this.#window = this.tree.scan(0, MAX_INDEX, most);
+    return this.#window;
   }
 
   overwrite(start: number, end: number, value: number): void {
