@@ -5,7 +5,7 @@
  */
 import type { CyclicAllocation, CyclicRequest, GapRequest } from "./allocate.ts";
 import { MapleError } from "./errors.ts";
-import { MAX_ENTRY, MAX_INDEX, ZERO_ENTRY } from "./geometry.ts";
+import { MAX_ENTRY, ZERO_ENTRY } from "./geometry.ts";
 import type { StoredRange, ValueRange } from "./local-tree.ts";
 import type { IndexRange, Range } from "./ranges.ts";
 import type { SharedMapleTree } from "./shared-tree.ts";
@@ -57,6 +57,11 @@ export class CodedMapleTree<V> {
     this.#codec = codec;
   }
 
+  /** Largest index there is. */
+  get maxIndex(): number {
+    return this.tree.maxIndex;
+  }
+
   /** The value stored at `index`, `undefined` if none. */
   get(index: number): V | undefined {
     return this.tree.reading(() => this.#decode(this.tree.load(index)));
@@ -101,7 +106,7 @@ export class CodedMapleTree<V> {
   }
 
   /** The first stored range at or behind `index` which begins by `max`. */
-  find(index: number, max: number = MAX_INDEX): StoredRange<V> | undefined {
+  find(index: number, max: number = this.tree.maxIndex): StoredRange<V> | undefined {
     return this.tree.reading(() => this.#stored(this.tree.find(index, max)));
   }
 
@@ -126,17 +131,17 @@ export class CodedMapleTree<V> {
   }
 
   /** The stored ranges that touch `[first, last]`, in order; not a snapshot. */
-  *entries(first = 0, last: number = MAX_INDEX): IterableIterator<StoredRange<V>> {
+  *entries(first = 0, last: number = this.tree.maxIndex): IterableIterator<StoredRange<V>> {
     for (const range of this.tree.entries(first, last)) yield this.#stored(range) as StoredRange<V>;
   }
 
   /** As {@link entries}, with the empty ranges (value `undefined`). */
-  *ranges(first = 0, last: number = MAX_INDEX): IterableIterator<ValueRange<V>> {
+  *ranges(first = 0, last: number = this.tree.maxIndex): IterableIterator<ValueRange<V>> {
     for (const range of this.tree.ranges(first, last)) yield this.#range(range);
   }
 
   /** The empty ranges that touch `[first, last]`, in order. */
-  gaps(first = 0, last: number = MAX_INDEX): IterableIterator<IndexRange> {
+  gaps(first = 0, last: number = this.tree.maxIndex): IterableIterator<IndexRange> {
     return this.tree.gaps(first, last);
   }
 
