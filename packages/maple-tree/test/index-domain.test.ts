@@ -179,6 +179,18 @@ describe("a tree of 32-bit indices", () => {
     t.assertValid();
   });
 
+  it("is loaded from sorted ranges up to its end, whether the last of them reaches it or not", () => {
+    for (const size of [3, 100]) {
+      const ranges = Array.from({ length: size }, (_, n) => ({ first: n * 10, last: n * 10 + 5, value: n }));
+      const short = MapleTree.fromSorted(ranges, u32);
+      expect(short.entryAt(MAX)).toEqual({ first: size * 10 - 4, last: MAX, value: undefined });
+      short.assertValid();
+      const full = MapleTree.fromSorted([...ranges, { first: MAX - 1, last: MAX, value: -1 }], u32);
+      expect(full.entryAt(MAX)).toEqual({ first: MAX - 1, last: MAX, value: -1 });
+      full.assertValid();
+    }
+  });
+
   it("becomes one range when everything is stored to, and none when it is erased", () => {
     const t = makeTree(u32).tree;
     for (let n = 0; n < 200; n++) t.storeRange(n * 10, n * 10 + 5, n + 1);
@@ -227,12 +239,15 @@ describe("a tree of 32-bit indices", () => {
     const t = SharedMapleTree.create(wasmArena(), { domain: "u32" });
     expect(t.core.descent).toBeDefined();
     const slots = t.geometry.leafSlots;
-    for (let n = 0; n < slots; n++) t.storeRange(n * 10, n === slots - 1 ? MAX : n * 10 + 9, n + 1);
+    // Behind the last slot of a full leaf comes the first pivot, which must not look like an entry: a large odd number
+    // has bits in all of its words.
+    const lasts = Array.from({ length: slots }, (_, n) => (n === slots - 1 ? MAX : 2 ** 31 + 1 + n * 10));
+    for (const [n, last] of lasts.entries()) t.storeRange(n === 0 ? 0 : lasts[n - 1]! + 1, last, n + 1);
     expect([t.height, t.load(MAX)]).toEqual([1, slots]);
     const c = t.cursor();
     const seen: number[] = [];
     for (let entry = c.find(); entry !== 0; entry = c.find()) seen.push(c.last);
-    expect(seen).toEqual(Array.from({ length: slots }, (_, n) => (n === slots - 1 ? MAX : n * 10 + 9)));
+    expect(seen).toEqual(lasts);
     expect([c.next(), c.status]).toEqual([0, "overflow"]);
   });
 });
