@@ -1,6 +1,7 @@
 import { Arena } from "@faultline/arena";
 import {
   enumCodec,
+  KERNEL_GEOMETRY,
   MAX_INDEX,
   MAX_INDEX_U32,
   MapleTree,
@@ -8,6 +9,7 @@ import {
   TEACHING_GEOMETRY,
   type TreeJSON,
   type TreeStructure,
+  WIDE_GEOMETRY,
 } from "@faultline/maple-tree";
 import { describe, expect, it } from "vitest";
 import { makeTree } from "./helpers.ts";
@@ -249,5 +251,51 @@ describe("a tree of 32-bit indices", () => {
     for (let entry = c.find(); entry !== 0; entry = c.find()) seen.push(c.last);
     expect(seen).toEqual(lasts);
     expect([c.next(), c.status]).toEqual([0, "overflow"]);
+  });
+});
+
+/** The nodes of a tree as text, without what must differ between the domains: the end, and the run of indices before it. */
+function layoutText(tree: SharedMapleTree): string {
+  return tree
+    .dump({ addresses: false })
+    .replace(", u32", "")
+    .replaceAll(/\d+/g, (digits) =>
+      Number(digits) > 2 ** 31 ? String(tree.maxIndex - Number(digits)) : digits,
+    );
+}
+
+describe.each([
+  ["kernel", KERNEL_GEOMETRY],
+  ["wide", WIDE_GEOMETRY],
+  ["teaching", TEACHING_GEOMETRY],
+])("the nodes of a tree (%s geometry)", (_, geometry) => {
+  it.each([
+    [true, true],
+    [true, false],
+    [false, true],
+    [false, false],
+  ])("are the same in both domains after each write (RCU: %s, gaps: %s)", (rcu, gaps) => {
+    const options = { geometry, rcu, gaps };
+    const arena = Arena.create({ bytes: 1 << 18, bytesMax: 1 << 26, debug: true });
+    const [narrow, wide] = [
+      SharedMapleTree.create(arena, { ...options, domain: "u32" }),
+      SharedMapleTree.create(arena, options),
+    ];
+    let seed = 1;
+    const below = (n: number): number => {
+      seed = (Math.imul(seed, 1103515245) + 12345) & 0x7fffffff;
+      return (seed >> 8) % n;
+    };
+    for (let round = 0; round < 1500; round++) {
+      // In turns it grows and shrinks, down to one leaf.
+      const shrinks = round % 300 > 150;
+      const first = below(20) === 0 ? 0 : below(1500);
+      const toEnd = below(shrinks ? 25 : 60) === 0;
+      const more = below(shrinks ? 150 : 12);
+      const entry = below(10) < (shrinks ? 8 : 2) ? 0 : 1 + below(50);
+      for (const tree of [narrow, wide]) tree.storeRange(first, toEnd ? tree.maxIndex : first + more, entry);
+      expect(layoutText(narrow)).toBe(layoutText(wide));
+    }
+    narrow.assertValid();
   });
 });
