@@ -6,7 +6,6 @@
 import type { TreeCore } from "./core.ts";
 import { checkIndex, MapleError } from "./errors.ts";
 import { searchGap } from "./gap.ts";
-import { MAX_INDEX } from "./geometry.ts";
 import { readRange } from "./ranges.ts";
 
 /** A request for free indices. */
@@ -15,7 +14,7 @@ export interface GapRequest {
   readonly size: number;
   /** Lowest first index; default 0. */
   readonly min?: number;
-  /** Highest last index; default {@link MAX_INDEX}. */
+  /** Highest last index; default the tree's `maxIndex`. */
   readonly max?: number;
   /** The first index is `alignOffset` above a multiple of this, integer `>= 1`; default 1. */
   readonly align?: number;
@@ -29,7 +28,7 @@ export interface CyclicAllocation {
   readonly index: number;
   /** Where the next allocation is to begin: one behind, or 0 behind the last index of all. */
   readonly next: number;
-  /** Did the search start again at the low end? Having handed out {@link MAX_INDEX} is told with the next call. */
+  /** Did the search start again at the low end? Having handed out `maxIndex` is told with the next call. */
   readonly wrapped: boolean;
 }
 
@@ -37,16 +36,23 @@ export interface CyclicAllocation {
 export interface CyclicRequest {
   /** Lowest index; default 0. */
   readonly min?: number;
-  /** Highest index; default {@link MAX_INDEX}. */
+  /** Highest index; default the tree's `maxIndex`. */
   readonly max?: number;
   /** Where to begin; below `min` it counts as `min`. */
   readonly next: number;
 }
 
+/** @throws RangeError naming the bound of a cyclic allocation that is no index of the tree */
+export function checkCyclic(core: TreeCore, min: number, max: number, next: number): void {
+  checkIndex("allocateCyclic: min", min, core.maxIndex);
+  checkIndex("allocateCyclic: max", max, core.maxIndex);
+  checkIndex("allocateCyclic: next", next, core.maxIndex);
+}
+
 /** What a cyclic allocation gave, once `index` has been stored to; remembers that the last index was given out. */
 export function cyclicResult(core: TreeCore, index: number, wrapped: boolean): CyclicAllocation {
-  if (index === MAX_INDEX) core.wrapped = true;
-  return { index, next: index === MAX_INDEX ? 0 : index + 1, wrapped };
+  if (index === core.maxIndex) core.wrapped = true;
+  return { index, next: index === core.maxIndex ? 0 : index + 1, wrapped };
 }
 
 /** Why there is no index to allocate. */
@@ -65,9 +71,9 @@ export function cyclicRefusal(code: "EBUSY" | "EINVAL", min: number, max: number
  * @throws MapleError `EBUSY`, `EINVAL`
  */
 export function findFree(core: TreeCore, call: string, request: GapRequest, fromTop: boolean): number {
-  const { size, min = 0, max = MAX_INDEX, align = 1, alignOffset = 0 } = request;
-  checkGapRequest(call, core.gaps, min, max, size);
-  checkAlignment(call, align, alignOffset);
+  const { size, min = 0, max = core.maxIndex, align = 1, alignOffset = 0 } = request;
+  checkGapRequest(core, call, min, max, size);
+  checkAlignment(core, call, align, alignOffset);
   const found =
     align === 1
       ? searchGap(core, min, max, size, fromTop)
@@ -97,9 +103,9 @@ function searchAligned(core: TreeCore, request: Required<GapRequest>, fromTop: b
   return -1;
 }
 
-function checkAlignment(call: string, align: number, alignOffset: number): void {
-  checkIndex(`${call}: align`, align);
-  checkIndex(`${call}: alignOffset`, alignOffset);
+function checkAlignment(core: TreeCore, call: string, align: number, alignOffset: number): void {
+  checkIndex(`${call}: align`, align, core.maxIndex);
+  checkIndex(`${call}: alignOffset`, alignOffset, core.maxIndex);
   if (align < 1) throw new MapleError("EINVAL", `${call}: align must be at least 1, got ${align}`);
   if (alignOffset >= align) {
     throw new MapleError("EINVAL", `${call}: alignOffset ${alignOffset} is not below align ${align}`);
@@ -107,10 +113,11 @@ function checkAlignment(call: string, align: number, alignOffset: number): void 
 }
 
 /** @throws MapleError `EINVAL` naming what is wrong with the request for a gap */
-function checkGapRequest(call: string, gaps: boolean, min: number, max: number, size: number): void {
-  checkIndex(`${call}: min`, min);
-  checkIndex(`${call}: max`, max);
-  checkIndex(`${call}: size`, size);
+function checkGapRequest(core: TreeCore, call: string, min: number, max: number, size: number): void {
+  const { gaps, maxIndex } = core;
+  checkIndex(`${call}: min`, min, maxIndex);
+  checkIndex(`${call}: max`, max, maxIndex);
+  checkIndex(`${call}: size`, size, maxIndex);
   if (!gaps) throw new MapleError("EINVAL", `${call}: the tree was made without gaps`);
   if (max < min) throw new MapleError("EINVAL", `${call}: max ${max} is below min ${min}`);
   if (size === 0 || max - min < size - 1) {

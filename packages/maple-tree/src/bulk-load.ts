@@ -9,7 +9,6 @@
  */
 import type { TreeCore } from "./core.ts";
 import { checkRange, MapleError } from "./errors.ts";
-import { MAX_INDEX } from "./geometry.ts";
 import { gapBelow, Items } from "./items.ts";
 import * as L from "./layout.ts";
 import type { IndexRange } from "./ranges.ts";
@@ -26,7 +25,7 @@ export function loadSorted<R extends IndexRange>(
   entryOf: (range: R) => number,
 ): void {
   const { core } = w;
-  let level = leafSlots(ranges, entryOf);
+  let level = leafSlots(core.maxIndex, ranges, entryOf);
   if (level.count === 0) return;
   let ends = cut(core, level, LEAF);
   core.reserve(nodesAbove(core, ends.length));
@@ -45,13 +44,17 @@ export function loadSorted<R extends IndexRange>(
 }
 
 /** The slots of all leaves, with the empty ranges between. */
-function leafSlots<R extends IndexRange>(ranges: Iterable<R>, entryOf: (range: R) => number): Items {
+function leafSlots<R extends IndexRange>(
+  max: number,
+  ranges: Iterable<R>,
+  entryOf: (range: R) => number,
+): Items {
   // Three slots are room for one more range: the gap before, the range, and the gap behind the last one.
   const level = new Items(Array.isArray(ranges) ? 2 * ranges.length + 3 : 1024);
   let free = 0;
   for (const range of ranges) {
     const { first, last } = range;
-    checkRange("fromSorted", first, last);
+    checkRange("fromSorted", first, last, max);
     if (first < free) {
       throw new MapleError("EINVAL", `fromSorted: ${first}..${last} begins before ${free}, which is next`);
     }
@@ -62,7 +65,7 @@ function leafSlots<R extends IndexRange>(ranges: Iterable<R>, entryOf: (range: R
     level.push(entry, last, 0);
     free = last + 1;
   }
-  if (free > 0 && free <= MAX_INDEX) level.push(0, MAX_INDEX, 0);
+  if (free > 0 && free <= max) level.push(0, max, 0);
   return level;
 }
 

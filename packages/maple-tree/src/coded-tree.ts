@@ -5,7 +5,7 @@
  */
 import type { CyclicAllocation, CyclicRequest, GapRequest } from "./allocate.ts";
 import { MapleError } from "./errors.ts";
-import { MAX_ENTRY, MAX_INDEX, ZERO_ENTRY } from "./geometry.ts";
+import { MAX_ENTRY, ZERO_ENTRY } from "./geometry.ts";
 import type { IndexRange, Range } from "./ranges.ts";
 import type { StoredRange, ValueRange } from "./value-range.ts";
 import { ZERO } from "./value-table.ts";
@@ -43,6 +43,8 @@ export function enumCodec<V>(values: readonly V[]): ValueCodec<V> {
 
 /** A tree of entries, as far as a view on it asks; `SharedMapleTree` is one. */
 export interface EntryTree {
+  /** The largest index. */
+  readonly maxIndex: number;
   load(index: number): number;
   entryAt(index: number): Range;
   storeRange(first: number, last: number, entry: number): number;
@@ -74,6 +76,11 @@ export class CodedMapleTree<V, T extends EntryTree = EntryTree> {
   constructor(tree: T, codec: ValueCodec<V>) {
     this.tree = tree;
     this.#codec = codec;
+  }
+
+  /** Largest index there is. */
+  get maxIndex(): number {
+    return this.tree.maxIndex;
   }
 
   /** The value stored at `index`, `undefined` if none. */
@@ -120,7 +127,7 @@ export class CodedMapleTree<V, T extends EntryTree = EntryTree> {
   }
 
   /** The first stored range at or behind `index` which begins by `max`. */
-  find(index: number, max: number = MAX_INDEX): StoredRange<V> | undefined {
+  find(index: number, max: number = this.tree.maxIndex): StoredRange<V> | undefined {
     return this.tree.reading(() => this.#stored(this.tree.find(index, max)));
   }
 
@@ -145,17 +152,17 @@ export class CodedMapleTree<V, T extends EntryTree = EntryTree> {
   }
 
   /** The stored ranges that touch `[first, last]`, in order; not a snapshot. */
-  *entries(first = 0, last: number = MAX_INDEX): IterableIterator<StoredRange<V>> {
+  *entries(first = 0, last: number = this.tree.maxIndex): IterableIterator<StoredRange<V>> {
     for (const range of this.tree.entries(first, last)) yield this.#stored(range) as StoredRange<V>;
   }
 
   /** As {@link entries}, with the empty ranges (value `undefined`). */
-  *ranges(first = 0, last: number = MAX_INDEX): IterableIterator<ValueRange<V>> {
+  *ranges(first = 0, last: number = this.tree.maxIndex): IterableIterator<ValueRange<V>> {
     for (const range of this.tree.ranges(first, last)) yield this.#range(range);
   }
 
   /** The empty ranges that touch `[first, last]`, in order. */
-  gaps(first = 0, last: number = MAX_INDEX): IterableIterator<IndexRange> {
+  gaps(first = 0, last: number = this.tree.maxIndex): IterableIterator<IndexRange> {
     return this.tree.gaps(first, last);
   }
 

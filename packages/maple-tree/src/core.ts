@@ -12,7 +12,14 @@ import type { Arena, SlabCache } from "@faultline/arena";
 import { RobustSpinLock, SpinLock } from "@faultline/sync";
 import { MapleError } from "./errors.ts";
 import { type Recovery, type StepEvent, type WriteEvent, writeEvent } from "./events.ts";
-import { checkGeometry, type Geometry, WIDE_GEOMETRY } from "./geometry.ts";
+import {
+  checkGeometry,
+  type Geometry,
+  type IndexDomain,
+  MAX_INDEX,
+  MAX_INDEX_U32,
+  WIDE_GEOMETRY,
+} from "./geometry.ts";
 import * as L from "./layout.ts";
 import { type Descent, descentOf } from "./wasm/descent.ts";
 
@@ -23,6 +30,7 @@ const {
   FLAG_LOCK_EXTERNAL,
   FLAG_LOCK_INTERNAL,
   FLAG_RCU,
+  FLAG_U32,
   FLAG_WRAPPED,
   GEOMETRY,
   HEADER_WORDS,
@@ -55,6 +63,8 @@ export interface TreeOptions {
   readonly rcu?: boolean;
   /** `internal`: writes take the spinlock in the header; `external`: the caller holds a lock; default internal. */
   readonly lock?: LockMode;
+  /** Which indices there are; default `u53`. */
+  readonly domain?: IndexDomain;
 }
 
 /** Name of the node cache in an arena; all trees of an arena share it. */
@@ -78,6 +88,8 @@ export class TreeCore {
   /** Do ascending stores fill leaves? The kernel splits them in other places, and so do trees of its geometry. */
   readonly packs: boolean;
   readonly gaps: boolean;
+  /** Largest index, inclusive: the end of the last range. No Smi in either domain, so that V8 keeps a double. */
+  readonly maxIndex: number;
   rcu: boolean;
   readonly lockMode: LockMode;
   /** Reads need Atomics and a read section: another agent may write at the same time. */
@@ -116,6 +128,7 @@ export class TreeCore {
     this.packs = this.leafSlots > 16;
     this.leafSlotsMin = this.minSlotsOf(LEAF);
     this.gaps = (flags & FLAG_GAPS) !== 0;
+    this.maxIndex = (flags & FLAG_U32) !== 0 ? MAX_INDEX_U32 : MAX_INDEX;
     this.rcu = (flags & FLAG_RCU) !== 0;
     this.lockMode =
       (flags & FLAG_LOCK_INTERNAL) !== 0
@@ -176,11 +189,16 @@ export class TreeCore {
     if (lock !== "internal" && lock !== "external" && lock !== "none") {
       throw new RangeError(`lock must be internal, external or none, got ${String(lock)}`);
     }
+    const domain = options.domain ?? "u53";
+    if (domain !== "u32" && domain !== "u53") {
+      throw new RangeError(`domain must be u32 or u53, got ${String(domain)}`);
+    }
     const header = arena.allocWords(HEADER_WORDS);
     const words = arena.i32;
     words[header + FLAGS] =
       (options.gaps === true ? FLAG_GAPS : 0) |
       (options.rcu === false ? 0 : FLAG_RCU) |
+      (domain === "u32" ? FLAG_U32 : 0) |
       (lock === "internal" ? FLAG_LOCK_INTERNAL : lock === "external" ? FLAG_LOCK_EXTERNAL : 0);
     words[header + GEOMETRY] = geometry.leafSlots | (geometry.rangeSlots << 8) | (geometry.arangeSlots << 16);
     Atomics.store(words, header + MAGIC, MAGIC_VALUE);
@@ -219,6 +237,10 @@ export class TreeCore {
 
   get nodeCount(): number {
     return Atomics.load(this.arena.i32, this.header + NODES);
+  }
+
+  get domain(): IndexDomain {
+    return this.maxIndex === MAX_INDEX ? "u53" : "u32";
   }
 
   /** Type of the internal nodes. */

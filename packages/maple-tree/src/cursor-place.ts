@@ -3,15 +3,13 @@
  * at the top of cursor.ts.
  */
 import type { TreeCore } from "./core.ts";
-import { checkRange } from "./errors.ts";
-import { MAX_INDEX } from "./geometry.ts";
+import { checkIndex, checkRange } from "./errors.ts";
 import * as L from "./layout.ts";
 import { newPlace, nextLeaf, type Place, stepTo, walkTo } from "./walk.ts";
 import { type Descent, LIST_ENTRY as ENTRY, LIST_FIRST as FIRST, LIST_LAST as LAST } from "./wasm/descent.ts";
 
 // V8 folds constants of the module itself, but loads imported ones each time; see layout.ts.
 const { PIVOTS_F64, SLOTS, VERSION } = L;
-const MAX: number = MAX_INDEX;
 const [LIST_FIRST, LIST_LAST, LIST_ENTRY] = [FIRST, LAST, ENTRY] as const;
 
 /** A slot of a node, and the range of that node. */
@@ -93,7 +91,7 @@ export class CursorPlace {
   }
 
   constructor(core: TreeCore, index: number, last: number) {
-    checkRange("cursor", index, last);
+    checkRange("cursor", index, last, core.maxIndex);
     this.core = core;
     this.index = index;
     this.last = last;
@@ -101,7 +99,7 @@ export class CursorPlace {
 
   /** Goes to `index`, not walked. @param last - end of the range of a store to come; default `index` */
   set(index: number, last: number = index): void {
-    checkRange("set", index, last);
+    checkRange("set", index, last, this.core.maxIndex);
     this.index = index;
     this.last = last;
     this.reset();
@@ -123,7 +121,7 @@ export class CursorPlace {
 
   /** Narrows the request to a part of the range the cursor stands on, and stays there. Source: __mas_set_range(). */
   setWithin(first: number, last: number): void {
-    checkRange("setWithin", first, last);
+    checkRange("setWithin", first, last, this.core.maxIndex);
     // Steps will leave from the whole range, which a list does not tell `place`.
     if (this.#listed) this.walk();
     this.index = first;
@@ -140,6 +138,7 @@ export class CursorPlace {
   position(): Position | undefined {
     if (this.span !== undefined) return this.span;
     const place = newPlace();
+    checkIndex("position: index", this.index, this.core.maxIndex);
     walkTo(this.core, this.index, place);
     return place.leaf === 0 ? undefined : { min: place.leafMin, max: place.leafMax, slot: place.slot };
   }
@@ -163,6 +162,8 @@ export class CursorPlace {
   protected walkFrom(at: number = this.index): number {
     const core = this.core;
     const place = this.place;
+    // Whoever sets `index` may set it to anything.
+    checkIndex("cursor: index", at, core.maxIndex);
     this.#unquick();
     this.version = core.version;
     walkTo(core, at, place);
@@ -274,10 +275,10 @@ export class CursorPlace {
     this.version = descent.load(core.versionAddress);
     this.#listAt = 0;
     this.#listCount = 0;
-    if (this.#last === MAX || (this.version & 1) !== 0) return false;
+    if (this.#last === core.maxIndex || (this.version & 1) !== 0) return false;
     descent.listOwner = this;
     core.readBegin();
-    const count = descent.leafFrom(core.rootAddress, this.#last + 1, descent.list * 4);
+    const count = descent.leafFrom(core.rootAddress, this.#last + 1, descent.list * 4, core.maxIndex);
     core.readEnd();
     this.#listCount = Math.max(count, 0);
     return count > 0;

@@ -8,39 +8,39 @@ import { CursorPlace } from "./cursor-place.ts";
 import { checkIndex } from "./errors.ts";
 import { MAX_INDEX } from "./geometry.ts";
 
-// A constant of this module, which V8 folds; see layout.ts.
+// A limit that no range of either domain begins behind; a constant of this module, which V8 folds: see layout.ts.
 const MAX: number = MAX_INDEX;
 
 /** Steps forwards and backwards. Package-internal: the base of `MapleCursor`. */
 export class CursorSteps extends CursorPlace {
   /** The entry behind this one, as long as `last` is below `max`; 0 and status overflow if there is none. */
-  next(max: number = MAX): number {
-    if (max !== MAX) checkIndex("next: max", max);
-    return this.quickNext(max) || this.#slowNext(max);
+  next(max?: number): number {
+    if (max !== undefined) checkIndex("next: max", max, this.core.maxIndex);
+    return this.quickNext(max ?? MAX) || this.#slowNext(max ?? this.core.maxIndex);
   }
 
   /** As {@link next}, but stops on empty ranges too. */
-  nextRange(max: number = MAX_INDEX): number {
-    checkIndex("nextRange: max", max);
+  nextRange(max: number = this.core.maxIndex): number {
+    checkIndex("nextRange: max", max, this.core.maxIndex);
     return this.reading(() => this.#next(max, true));
   }
 
   /** The entry before this one, as long as `index` is above `min`; 0 and status underflow if there is none. */
   prev(min = 0): number {
-    checkIndex("prev: min", min);
+    checkIndex("prev: min", min, this.core.maxIndex);
     return this.reading(() => this.#prev(min, false));
   }
 
   /** As {@link prev}, but stops on empty ranges too. */
   prevRange(min = 0): number {
-    checkIndex("prevRange: min", min);
+    checkIndex("prevRange: min", min, this.core.maxIndex);
     return this.reading(() => this.#prev(min, true));
   }
 
   /** First call: the entry at or behind `index`. Later calls: the one behind the last result. Up to `max`. */
-  find(max: number = MAX): number {
-    if (max !== MAX) checkIndex("find: max", max);
-    return this.quickNext(max) || this.#slowFind(max);
+  find(max?: number): number {
+    if (max !== undefined) checkIndex("find: max", max, this.core.maxIndex);
+    return this.quickNext(max ?? MAX) || this.#slowFind(max ?? this.core.maxIndex);
   }
 
   // Closures stay out of the two methods above: with one in them, each call would make a context for it.
@@ -64,20 +64,20 @@ export class CursorSteps extends CursorPlace {
   }
 
   /** As {@link find}, but stops on empty ranges too. */
-  findRange(max: number = MAX_INDEX): number {
-    checkIndex("findRange: max", max);
+  findRange(max: number = this.core.maxIndex): number {
+    checkIndex("findRange: max", max, this.core.maxIndex);
     return this.reading(() => this.#findSetup(max) ?? this.forward(max, true));
   }
 
   /** First call: the entry at or before `index`. Later calls: the one before the last result. Down to `min`. */
   findRev(min = 0): number {
-    checkIndex("findRev: min", min);
+    checkIndex("findRev: min", min, this.core.maxIndex);
     return this.reading(() => this.#findRevSetup(min) ?? this.backward(min, false));
   }
 
   /** As {@link findRev}, but stops on empty ranges too. */
   findRangeRev(min = 0): number {
-    checkIndex("findRangeRev: min", min);
+    checkIndex("findRangeRev: min", min, this.core.maxIndex);
     return this.reading(() => this.#findRevSetup(min) ?? this.backward(min, true));
   }
 
@@ -106,7 +106,7 @@ export class CursorSteps extends CursorPlace {
     }
     if (this.status === "root") {
       this.index = wasNone ? 0 : 1;
-      this.last = wasNone ? 0 : MAX_INDEX;
+      this.last = wasNone ? 0 : this.core.maxIndex;
       if (!wasNone) this.status = "none";
       return 0;
     }
@@ -194,7 +194,7 @@ export class CursorSteps extends CursorPlace {
     if (this.status === "root") {
       this.status = "none";
       this.index = 1;
-      this.last = MAX_INDEX;
+      this.last = this.core.maxIndex;
       return 0;
     }
     if (this.isNone || this.index === max) return 0;

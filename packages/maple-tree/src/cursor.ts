@@ -21,7 +21,13 @@
  * Source: Linux lib/maple_tree.c, mas_walk(), mas_next_setup(), mas_next_slot(), mas_prev_setup(),
  * mas_prev_slot(), mas_find_setup(), mas_find_rev_setup(), mas_erase(), mas_empty_area().
  */
-import { type CyclicAllocation, type CyclicRequest, cyclicRefusal, cyclicResult } from "./allocate.ts";
+import {
+  type CyclicAllocation,
+  type CyclicRequest,
+  checkCyclic,
+  cyclicRefusal,
+  cyclicResult,
+} from "./allocate.ts";
 import type { TreeCore } from "./core.ts";
 import type { Position } from "./cursor-place.ts";
 import { CursorSteps } from "./cursor-steps.ts";
@@ -68,7 +74,7 @@ export class MapleCursor extends CursorSteps {
    */
   store(entry: number): number {
     checkEntry("store: entry", entry);
-    checkRange("store", this.index, this.last);
+    checkRange("store", this.index, this.last, this.core.maxIndex);
     return this.#store(entry);
   }
 
@@ -80,7 +86,7 @@ export class MapleCursor extends CursorSteps {
    */
   reserve(entry: number): Reservation {
     checkEntry("reserve: entry", entry);
-    checkRange("reserve", this.index, this.last);
+    checkRange("reserve", this.index, this.last, this.core.maxIndex);
     const core = this.core;
     const type = plan(this.#writer, this.index, this.last, entry);
     try {
@@ -115,7 +121,7 @@ export class MapleCursor extends CursorSteps {
    * leaf that is too small is put right by {@link destroy}. Source: mas_expected_entries()
    */
   expectedEntries(count: number): void {
-    checkIndex("expectedEntries: count", count);
+    checkIndex("expectedEntries: count", count, MAX_INDEX);
     this.#bulk = true;
   }
 
@@ -134,8 +140,12 @@ export class MapleCursor extends CursorSteps {
    * @throws MapleError `EBUSY`, `EINVAL`, `ENOMEM`. Locking: write lock held by the caller.
    * Source: mas_alloc_cyclic()
    */
-  allocateCyclic(entry: number, { min = 0, max = MAX_INDEX, next }: CyclicRequest): CyclicAllocation {
+  allocateCyclic(
+    entry: number,
+    { min = 0, max = this.core.maxIndex, next }: CyclicRequest,
+  ): CyclicAllocation {
     checkEntry("allocateCyclic: entry", entry);
+    checkCyclic(this.core, min, max, next);
     const low = Math.max(min, next);
     let wrapped = false;
     let refused = this.emptyArea(low, max, 1);
@@ -185,10 +195,10 @@ export class MapleCursor extends CursorSteps {
   }
 
   #emptyArea(call: string, min: number, max: number, size: number, fromTop: boolean): number {
-    checkIndex(`${call}: min`, min);
-    checkIndex(`${call}: max`, max);
-    checkIndex(`${call}: size`, size);
     const core = this.core;
+    checkIndex(`${call}: min`, min, core.maxIndex);
+    checkIndex(`${call}: max`, max, core.maxIndex);
+    checkIndex(`${call}: size`, size, core.maxIndex);
     if (min > max || size === 0 || max - min < size - 1 || !core.gaps) return Errno.EINVAL;
     const root = core.rootWord;
     const fresh = this.status === "start";
@@ -218,7 +228,7 @@ export class MapleCursor extends CursorSteps {
     this.last = max;
     this.status = atRoot ? "active" : "error";
     this.error = atRoot ? 0 : Errno.EBUSY;
-    this.span = atRoot ? { min: 0, max: MAX_INDEX, slot: 0 } : undefined;
+    this.span = atRoot ? { min: 0, max: this.core.maxIndex, slot: 0 } : undefined;
   }
 
   /** There is no node: only the entry at [0,0] can be erased, and the request stays as it is. */
@@ -283,7 +293,7 @@ function spanOf(w: WriteState): Position {
 
 /** Does the requested range go beyond a slot which ends at `max`? */
 function spans(w: WriteState, max: number): boolean {
-  return w.requestedLast > max || (w.requestedLast === max && w.entry === 0 && max !== MAX_INDEX);
+  return w.requestedLast > max || (w.requestedLast === max && w.entry === 0 && max !== w.core.maxIndex);
 }
 
 /** @throws RangeError unless `entry` is 0, a handle, or one of those kept out of the root word */

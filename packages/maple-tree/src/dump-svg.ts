@@ -14,6 +14,8 @@ import {
 
 /** How labels are made and which nodes stand out. */
 export interface SvgLabels {
+  /** Largest index of the tree. */
+  readonly maxIndex: number;
   readonly entry: (entry: number) => string;
   readonly name: (node: number) => string;
   readonly isMarked: (node: number) => boolean;
@@ -89,7 +91,7 @@ function layOut(node: NodeStructure, labels: SvgLabels): Box {
 }
 
 function cellOf(slot: SlotStructure, labels: SvgLabels): Cell {
-  const above = rangeLabel(slot);
+  const above = rangeLabel(slot, labels.maxIndex);
   const below =
     slot.child === undefined
       ? slot.entry === 0
@@ -97,7 +99,7 @@ function cellOf(slot: SlotStructure, labels: SvgLabels): Cell {
         : labels.entry(slot.entry ?? 0)
       : slot.gap === undefined
         ? ""
-        : `gap ${indexLabel(slot.gap)}`;
+        : `gap ${indexLabel(slot.gap, labels.maxIndex)}`;
   return { above, below, width: Math.max(measure(above), measure(below)) };
 }
 

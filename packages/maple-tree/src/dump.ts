@@ -6,7 +6,6 @@ import type { TreeCore } from "./core.ts";
 import { dotOf } from "./dump-dot.ts";
 import { svgOf } from "./dump-svg.ts";
 import { nodeGap } from "./gap.ts";
-import { MAX_INDEX } from "./geometry.ts";
 import * as L from "./layout.ts";
 import { endOf } from "./path.ts";
 import { structureOf } from "./structure.ts";
@@ -43,10 +42,15 @@ export function dump(core: TreeCore, options: DumpOptions = {}): string {
   if (format === "json") return JSON.stringify(structureOf(core), undefined, 2);
   if (format === "dot") {
     const name = (node: number): string => nodeText(node, options).trim();
-    return dotOf(structureOf(core), (entry) => entryText(entry, options), name);
+    return dotOf(structureOf(core), {
+      maxIndex: core.maxIndex,
+      entry: (entry) => entryText(entry, options),
+      name,
+    });
   }
   if (format === "svg") {
     return svgOf(structureOf(core), {
+      maxIndex: core.maxIndex,
       entry: (entry) => entryText(entry, options),
       name: (node) => nodeText(node, options).trim(),
       isMarked: (node) => options.marked?.has(node) ?? false,
@@ -61,10 +65,10 @@ export function dump(core: TreeCore, options: DumpOptions = {}): string {
 function dumpText(core: TreeCore, options: DumpOptions): string {
   const root = core.rootWord;
   const lines = [
-    `maple tree: height ${core.height}, nodes ${core.nodeCount}, ${core.gaps ? "gaps" : "plain"}${core.rcu ? ", rcu" : ""}`,
+    `maple tree: height ${core.height}, nodes ${core.nodeCount}, ${core.gaps ? "gaps" : "plain"}${core.rcu ? ", rcu" : ""}${core.domain === "u53" ? "" : `, ${core.domain}`}`,
   ];
   if (root < 0) lines.push(`  0: ${entryText(-root, options)} (in the root)`);
-  else if (root > 0) dumpNode(core, root, 0, MAX_INDEX, 1, options, lines);
+  else if (root > 0) dumpNode(core, root, 0, core.maxIndex, 1, options, lines);
   else lines.push("  (empty)");
   return lines.join("\n");
 }
@@ -85,7 +89,7 @@ function dumpNode(
   const pad = "  ".repeat(depth);
   const dead = i32[node + L.PARENT] === node ? " DEAD" : "";
   lines.push(
-    `${pad}${rangeText(min, max, options)}: ${TYPE_NAMES[type]}${nodeText(node, options)}${dead} end ${end}${gapsText(core, node, type, end, options)}`,
+    `${pad}${rangeText(core, min, max, options)}: ${TYPE_NAMES[type]}${nodeText(node, options)}${dead} end ${end}${gapsText(core, node, type, end, options)}`,
   );
   let first = min;
   for (let slot = 0; slot <= end; slot++) {
@@ -93,7 +97,7 @@ function dumpNode(
     const value = i32[node + L.SLOTS + slot]!;
     if (last > max) lines.push(`${pad}  ! pivot ${last} exceeds the node's ${max}`);
     if (type !== L.NodeType.Leaf) dumpNode(core, value, first, last, depth + 1, options, lines);
-    else lines.push(`${pad}  ${rangeText(first, last, options)}: ${entryText(value, options)}`);
+    else lines.push(`${pad}  ${rangeText(core, first, last, options)}: ${entryText(value, options)}`);
     first = last + 1;
   }
 }
@@ -113,8 +117,9 @@ function nodeText(node: number, options: DumpOptions): string {
   return options.addresses === false ? "" : ` @${node}`;
 }
 
-function rangeText(first: number, last: number, options: DumpOptions): string {
-  const text = (index: number): string => (index === MAX_INDEX ? "max" : index.toString(options.radix ?? 10));
+function rangeText(core: TreeCore, first: number, last: number, options: DumpOptions): string {
+  const text = (index: number): string =>
+    index === core.maxIndex ? "max" : index.toString(options.radix ?? 10);
   return first === last ? text(first) : `${text(first)}-${text(last)}`;
 }
 

@@ -25,23 +25,22 @@ export class MapleError extends Error {
   }
 }
 
-const MAX = 2 ** 53 - 1;
-
-function isIndex(value: number): boolean {
-  return Number.isInteger(value) && value >= 0 && value <= MAX;
+/** No value above `max`, the largest index, passes: neither does Infinity. */
+function isIndex(value: number, max: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value <= max;
 }
 
-/** @throws RangeError naming the argument unless `value` is an index */
-export function checkIndex(what: string, value: number): void {
-  if (!isIndex(value)) {
-    throw new RangeError(`${what} must be an integer in 0..${MAX}, got ${String(value)}`);
+/** @throws RangeError naming the argument unless `value` is an index of a domain that ends at `max` */
+export function checkIndex(what: string, value: number, max: number): void {
+  if (!isIndex(value, max)) {
+    throw new RangeError(`${what} must be an integer in 0..${max}, got ${String(value)}`);
   }
 }
 
-/** @throws RangeError for a value which is no index, MapleError `EINVAL` if `last < first` */
-export function checkRange(call: string, first: number, last: number): void {
+/** @throws RangeError for a value which is no index up to `max`, MapleError `EINVAL` if `last < first` */
+export function checkRange(call: string, first: number, last: number, max: number): void {
   // The names are put together only for an error.
-  if (!isIndex(first)) checkIndex(`${call}: first`, first);
-  if (!isIndex(last)) checkIndex(`${call}: last`, last);
+  if (!isIndex(first, max)) checkIndex(`${call}: first`, first, max);
+  if (!isIndex(last, max)) checkIndex(`${call}: last`, last, max);
   if (last < first) throw new MapleError("EINVAL", `${call}: last ${last} is below first ${first}`);
 }

@@ -1,14 +1,13 @@
 /*
  * Gaps: under every child of an allocation node, the longest run of free indices.
  *
- * A run never continues in the next leaf (a leaf that does not end at MAX_INDEX never ends with an empty
+ * A run never continues in the next leaf (a leaf that does not end at the largest index never ends with an empty
  * slot), so the gap of a leaf is its widest empty slot. Gaps are read and written under the lock only: a
  * lock-free reader never looks at them, so they are changed in place, after the write has been published.
  *
  * Source: Linux lib/maple_tree.c, mas_leaf_max_gap(), mas_update_gap(), mas_empty_area(), mas_rev_awalk().
  */
 import type { TreeCore } from "./core.ts";
-import { MAX_INDEX } from "./geometry.ts";
 import * as L from "./layout.ts";
 import { endOf, LEVELS_MAX } from "./path.ts";
 import { slotOf } from "./walk.ts";
@@ -220,7 +219,7 @@ function searchDown(
 /** Largest gap of the whole tree; with no node, of what the root word leaves free. */
 export function treeGap(core: TreeCore): number {
   const root = core.i32[core.header + ROOT]!;
-  if (root <= 0) return root === 0 ? MAX_INDEX + 1 : MAX_INDEX;
+  if (root <= 0) return root === 0 ? core.maxIndex + 1 : core.maxIndex;
   const node = root & NODE_MASK;
   if ((root & TAG_MASK) === LEAF) return leafGap(core.i32, core.f64, node, 0);
   return nodeGap(core.i32, core.f64, node);

@@ -1,7 +1,16 @@
 import * as L from "./layout.ts";
 
-/** Largest index of a tree, inclusive; plays the role of the kernel's `ULONG_MAX`. */
+/** Largest index of a tree of the default domain, inclusive; plays the role of the kernel's `ULONG_MAX`. */
 export const MAX_INDEX: number = 2 ** 53 - 1;
+
+/**
+ * Which indices a tree has: `u53`, all integers that a number tells apart, up to {@link MAX_INDEX}; or `u32`, those of a
+ * kernel whose `unsigned long` has 32 bits, up to 2^32 - 1.
+ */
+export type IndexDomain = "u32" | "u53";
+
+/** Largest index of the domain `u32`, inclusive. */
+export const MAX_INDEX_U32: number = 2 ** 32 - 1;
 
 /** Largest entry of a shared tree: entries are 30-bit handles `1..MAX_ENTRY`, 0 means nothing is stored. */
 export const MAX_ENTRY: number = 2 ** 30 - 1;

@@ -8,9 +8,11 @@ export { MapleError, type MapleErrorCode } from "./errors.ts";
 export type { GapChange, Recovery, SlotRef, StepEvent, WriteEvent, WriteType } from "./events.ts";
 export {
   type Geometry,
+  type IndexDomain,
   KERNEL_GEOMETRY,
   MAX_ENTRY,
   MAX_INDEX,
+  MAX_INDEX_U32,
   MAX_NODE_ENTRY,
   NODE_ENTRY,
   TEACHING_GEOMETRY,

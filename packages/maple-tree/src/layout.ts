@@ -96,3 +96,5 @@ export const FLAG_LOCK_INTERNAL = 4;
 export const FLAG_LOCK_EXTERNAL = 8;
 /** Cyclic allocation has handed out the last index. */
 export const FLAG_WRAPPED = 16;
+/** Indices end at 2^32 - 1. */
+export const FLAG_U32 = 32;

@@ -9,7 +9,7 @@ import { checkIndex, checkRange, MapleError } from "./errors.ts";
 import type { StepEvent, WriteEvent } from "./events.ts";
 import { type Explanation, explain } from "./explain.ts";
 import { treeGap } from "./gap.ts";
-import { MAX_INDEX, ZERO_ENTRY } from "./geometry.ts";
+import { ZERO_ENTRY } from "./geometry.ts";
 import { type HistoryOptions, listen, type Recorded, TreeHistory } from "./history.ts";
 import { LocalCursor } from "./local-cursor.ts";
 import { checkIndices } from "./lookup-many.ts";
@@ -17,7 +17,7 @@ import { RangeScan, ValueScan } from "./range-scan.ts";
 import { findFrom, findUpTo, gapsOf, type IndexRange, type Range, rangesOf, readRange } from "./ranges.ts";
 import { scan } from "./scan.ts";
 import { MapleSnapshot } from "./snapshot.ts";
-import type { TreeJSON } from "./tree-json.ts";
+import { jsonHead, jsonOptions, type TreeJSON } from "./tree-json.ts";
 import { type Violation, validate } from "./validate.ts";
 import type { StoredRange, ValueRange } from "./value-range.ts";
 import { ValueTable, ZERO } from "./value-table.ts";
@@ -29,7 +29,7 @@ import { WriteState } from "./write-state.ts";
 export type ValueVisitor<V> = (first: number, last: number, value: V) => unknown;
 
 /** How a local tree is made. */
-export interface MapleTreeOptions extends Pick<TreeOptions, "geometry" | "gaps" | "rcu"> {
+export interface MapleTreeOptions extends Pick<TreeOptions, "geometry" | "gaps" | "rcu" | "domain"> {
   /** Where to keep the nodes; default an unshared arena of the tree's own. */
   readonly arena?: Arena;
 }
@@ -53,9 +53,15 @@ export class MapleTree<V> {
 
   /** Makes an empty tree. @throws RangeError for a geometry that nodes have no room for */
   constructor(options: MapleTreeOptions = {}) {
-    const { geometry, gaps = false, rcu = false } = options;
+    const { geometry, domain = "u53", gaps = false, rcu = false } = options;
     this.arena = options.arena ?? Arena.create({ bytes: 1 << 16, bytesMax: 2 ** 31 });
-    this.core = TreeCore.create(this.arena, { ...(geometry && { geometry }), gaps, rcu, lock: "none" });
+    this.core = TreeCore.create(this.arena, {
+      ...(geometry && { geometry }),
+      domain,
+      gaps,
+      rcu,
+      lock: "none",
+    });
     this.#writer = new WriteState(this.core);
     this.#table = new ValueTable(this.core);
   }
@@ -85,12 +91,12 @@ export class MapleTree<V> {
   /** A tree as {@link toJSON} has written it. @throws as {@link fromSorted} */
   static fromJSON<V>(json: TreeJSON<V>, options: MapleTreeOptions = {}): MapleTree<V> {
     const ranges = json.ranges.map(([first, last, value]) => ({ first, last, value }));
-    return MapleTree.fromSorted(ranges, { gaps: json.gaps, ...options });
+    return MapleTree.fromSorted(ranges, { ...jsonOptions(json), ...options });
   }
 
   /** What is stored, and whether gaps are kept; plain data if the values are. */
   toJSON(): TreeJSON<V> {
-    return { gaps: this.core.gaps, ranges: [...this.entries()].map((r) => [r.first, r.last, r.value]) };
+    return { ...jsonHead(this.core), ranges: [...this.entries()].map((r) => [r.first, r.last, r.value]) };
   }
 
   /** Called after each write with what it did; default none. */
@@ -121,6 +127,11 @@ export class MapleTree<V> {
     return this.core.nodeCount;
   }
 
+  /** Largest index there is, 2^53 - 1 or 2^32 - 1: the last range ends there. */
+  get maxIndex(): number {
+    return this.core.maxIndex;
+  }
+
   /** Is nothing stored? */
   get isEmpty(): boolean {
     return isEmpty(this.core);
@@ -129,10 +140,10 @@ export class MapleTree<V> {
   /**
    * The value stored at `index`, `undefined` if none.
    *
-   * @throws RangeError if `index` is not an integer in `0..MAX_INDEX`. Cost: one node per level
+   * @throws RangeError if `index` is not an integer in `0..maxIndex`. Cost: one node per level
    */
   get(index: number): V | undefined {
-    checkIndex("get: index", index);
+    checkIndex("get: index", index, this.core.maxIndex);
     return this.#table.visible(lookup(this.core, index));
   }
 
@@ -143,7 +154,7 @@ export class MapleTree<V> {
    * @throws RangeError if one of them is no index, with `out` unchanged
    */
   getMany(indices: ArrayLike<number>, out: (V | undefined)[] = []): (V | undefined)[] {
-    checkIndices("getMany", indices);
+    checkIndices("getMany", indices, this.core.maxIndex);
     const core = this.core;
     const table = this.#table;
     for (let n = 0; n < indices.length; n++) out[n] = table.visible(lookup(core, indices[n]!));
@@ -152,14 +163,14 @@ export class MapleTree<V> {
 
   /** Is anything stored at `index`? */
   has(index: number): boolean {
-    checkIndex("has: index", index);
+    checkIndex("has: index", index, this.core.maxIndex);
     const entry = lookup(this.core, index);
     return entry !== 0 && entry !== ZERO_ENTRY;
   }
 
   /** The range that `index` lies in, stored or empty. */
   entryAt(index: number): ValueRange<V> {
-    checkIndex("entryAt: index", index);
+    checkIndex("entryAt: index", index, this.core.maxIndex);
     return this.#valueRange(readRange(this.core, index));
   }
 
@@ -175,13 +186,13 @@ export class MapleTree<V> {
    * @throws MapleError `EINVAL` if `last < first`; `ENOMEM` if the arena is full, with the tree unchanged
    */
   setRange(first: number, last: number, value: V | undefined): V | undefined {
-    checkRange("setRange", first, last);
+    checkRange("setRange", first, last, this.core.maxIndex);
     return this.#store(first, last, value);
   }
 
   /** Stores `value` over `[first, last]` if nothing is stored in it. @throws MapleError `EEXIST` if anything is */
   insertRange(first: number, last: number, value: V | undefined): void {
-    checkRange("insertRange", first, last);
+    checkRange("insertRange", first, last, this.core.maxIndex);
     const used = writeIfEmpty(this.#writer, first, last, 0);
     if (used >= 0) {
       throw new MapleError("EEXIST", `insertRange: ${first}..${last} is not empty, index ${used} is in use`);
@@ -196,7 +207,7 @@ export class MapleTree<V> {
 
   /** Erases the whole range that `index` lies in. @returns the value that was there */
   delete(index: number): V | undefined {
-    checkIndex("delete: index", index);
+    checkIndex("delete: index", index, this.core.maxIndex);
     return this.#table.value(eraseAt(this.#writer, index));
   }
 
@@ -207,17 +218,17 @@ export class MapleTree<V> {
   }
 
   /** The first stored range at or behind `index` which begins by `max`. */
-  find(index: number, max: number = MAX_INDEX): StoredRange<V> | undefined {
-    checkIndex("find: index", index);
-    checkIndex("find: max", max);
+  find(index: number, max: number = this.core.maxIndex): StoredRange<V> | undefined {
+    checkIndex("find: index", index, this.core.maxIndex);
+    checkIndex("find: max", max, this.core.maxIndex);
     const range = findFrom(this.core, index, max);
     return range && this.#stored(range);
   }
 
   /** The last stored range at or before `index` which ends at `min` or later. */
   findBefore(index: number, min = 0): StoredRange<V> | undefined {
-    checkIndex("findBefore: index", index);
-    checkIndex("findBefore: min", min);
+    checkIndex("findBefore: index", index, this.core.maxIndex);
+    checkIndex("findBefore: min", min, this.core.maxIndex);
     const range = findUpTo(this.core, index, min);
     return range && this.#stored(range);
   }
@@ -269,8 +280,8 @@ export class MapleTree<V> {
 
   /** A tree with the same ranges and values, copied node by node, in the same arena. @throws MapleError `ENOMEM` */
   clone(): MapleTree<V> {
-    const { geometry, gaps, rcu } = this.core;
-    const copy = new MapleTree<V>({ geometry, gaps, rcu, arena: this.arena });
+    const { geometry, domain, gaps, rcu } = this.core;
+    const copy = new MapleTree<V>({ geometry, domain, gaps, rcu, arena: this.arena });
     copyTree(this.core, copy.core);
     copy.#table.copyFrom(this.#table);
     return copy;
@@ -278,7 +289,12 @@ export class MapleTree<V> {
 
   /** The contents of this moment, which no later write changes. Cost: O(ranges) */
   snapshot(): MapleSnapshot<V> {
-    return new MapleSnapshot<V>({ gaps: this.core.gaps, zero: ZERO as V, ranges: this.ranges() });
+    return new MapleSnapshot<V>({
+      gaps: this.core.gaps,
+      domain: this.core.domain,
+      zero: ZERO as V,
+      ranges: this.ranges(),
+    });
   }
 
   /**
@@ -310,14 +326,14 @@ export class MapleTree<V> {
   }
 
   /** The stored ranges that touch `[first, last]`, in order; the tree may be changed meanwhile. */
-  entries(first = 0, last: number = MAX_INDEX): IterableIterator<StoredRange<V>> {
-    checkRange("entries", first, last);
+  entries(first = 0, last: number = this.core.maxIndex): IterableIterator<StoredRange<V>> {
+    checkRange("entries", first, last, this.core.maxIndex);
     return rangesOf(this.core, first, last, false, (range) => this.#stored(range));
   }
 
   /** As {@link entries}, with the empty ranges (value `undefined`). */
-  ranges(first = 0, last: number = MAX_INDEX): IterableIterator<ValueRange<V>> {
-    checkRange("ranges", first, last);
+  ranges(first = 0, last: number = this.core.maxIndex): IterableIterator<ValueRange<V>> {
+    checkRange("ranges", first, last, this.core.maxIndex);
     return rangesOf(this.core, first, last, true, (range) => this.#valueRange(range));
   }
 
@@ -327,7 +343,7 @@ export class MapleTree<V> {
    * @returns whether it came to the end. Cost: a few nanoseconds per range, nothing allocated
    */
   forEachRange(first: number, last: number, visit: ValueVisitor<V>): boolean {
-    checkRange("forEachRange", first, last);
+    checkRange("forEachRange", first, last, this.core.maxIndex);
     const table = this.#table;
     return scan(this.core, first, last, (from, to, entry) => visit(from, to, table.value(entry) as V));
   }
@@ -336,19 +352,19 @@ export class MapleTree<V> {
    * A scan over the stored ranges that touch `[first, last]` which reads them in batches of at most `capacity`
    * (1..2^20) into arrays: the fastest way to go over many. See {@link RangeScan}.
    */
-  scan(first = 0, last: number = MAX_INDEX, capacity?: number): ValueScan<V> {
+  scan(first = 0, last: number = this.core.maxIndex, capacity?: number): ValueScan<V> {
     return new ValueScan(new RangeScan(this.core, first, last, capacity), this.#table);
   }
 
   /** The empty ranges that touch `[first, last]`, in order. */
-  gaps(first = 0, last: number = MAX_INDEX): IterableIterator<IndexRange> {
-    checkRange("gaps", first, last);
+  gaps(first = 0, last: number = this.core.maxIndex): IterableIterator<IndexRange> {
+    checkRange("gaps", first, last, this.core.maxIndex);
     return gapsOf(this.core, first, last);
   }
 
   /** How {@link setRange} would carry out a store of a value, or with `undefined` of nothing, without doing it. */
   explain(first: number, last: number, value: V | undefined): Explanation {
-    checkRange("explain", first, last);
+    checkRange("explain", first, last, this.core.maxIndex);
     return explain(this.#writer, first, last, value === undefined ? 0 : 1);
   }
 

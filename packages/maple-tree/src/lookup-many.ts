@@ -12,10 +12,11 @@ import { lookup } from "./walk.ts";
 const RESERVED: number = ZERO_ENTRY;
 
 /** @throws RangeError naming the first of `indices` that is none, before anything is looked up */
-export function checkIndices(call: string, indices: ArrayLike<number>): void {
+export function checkIndices(call: string, indices: ArrayLike<number>, max: number): void {
   for (let n = 0; n < indices.length; n++) {
     const index = indices[n]!;
-    if (!Number.isSafeInteger(index) || index < 0) checkIndex(`${call}: indices[${n}]`, index);
+    if (!Number.isSafeInteger(index) || index < 0 || index > max)
+      checkIndex(`${call}: indices[${n}]`, index, max);
   }
 }
 

@@ -1,5 +1,4 @@
 import type { TreeCore } from "./core.ts";
-import { MAX_INDEX } from "./geometry.ts";
 import * as L from "./layout.ts";
 import { slotOf } from "./walk.ts";
 
@@ -25,7 +24,7 @@ export class Path {
     const f64 = core.f64;
     let handle = i32[core.header + ROOT]!;
     let min = 0;
-    let max = MAX_INDEX;
+    let max = core.maxIndex;
     for (let level = 0; ; level++) {
       const node = handle & NODE_MASK;
       const slot = slotOf(f64, handle, index);

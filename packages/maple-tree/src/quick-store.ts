@@ -8,7 +8,6 @@
  */
 import { buildPart } from "./fill.ts";
 import { leafGap, updateGaps } from "./gap.ts";
-import { MAX_INDEX } from "./geometry.ts";
 import { gapBelow } from "./items.ts";
 import * as L from "./layout.ts";
 import { spliceChildren } from "./replace.ts";
@@ -18,7 +17,6 @@ import type { WriteState } from "./write-state.ts";
 // V8 folds constants of the module itself, but loads imported ones each time; see layout.ts.
 const { GAPS_F64, META, NODE_MASK, PARENT, PIVOTS_F64, ROOT, SLOTS, TAG_MASK, VERSION } = L;
 const LEAF: typeof L.NodeType.Leaf = L.NodeType.Leaf;
-const MAX: number = MAX_INDEX;
 
 /** Stores `entry`, which is not 0, if that is simple. @returns whether it has; if not, nothing has changed */
 export function quickStore(w: WriteState, first: number, last: number, entry: number): boolean {
@@ -39,7 +37,7 @@ export function quickStore(w: WriteState, first: number, last: number, entry: nu
   const grow = (first > slotMin ? 1 : 0) + (last < slotMax ? 1 : 0);
   if (end + grow >= core.leafSlots) return slot === end && appendSplit(w, first, last, entry);
   // The last leaf may be nearly empty: see appendSplit().
-  if (end + grow < core.leafSlotsMin && !(core.packs && w.hintMax === MAX)) return false;
+  if (end + grow < core.leafSlotsMin && !(core.packs && w.hintMax === core.maxIndex)) return false;
   const old = putInto(i32, f64, leaf, slot, end, slotMin, first, last, entry);
   i32[leaf + META] = end + grow;
   w.hintVersion = i32[version] = i32[version]! + 2;
@@ -55,7 +53,7 @@ function findLeaf(w: WriteState, i32: Int32Array, f64: Float64Array, first: numb
   let handle = i32[w.core.header + ROOT]!;
   if (handle <= 0) return false;
   let min = 0;
-  let max = MAX;
+  let max = w.core.maxIndex;
   while ((handle & TAG_MASK) !== LEAF) {
     const node = handle & NODE_MASK;
     const slot = slotOf(f64, handle, first);
@@ -116,7 +114,7 @@ function appendSplit(w: WriteState, first: number, last: number, entry: number):
   const parent = i32[leaf + PARENT]!;
   const end = i32[leaf + META]! & 0xff;
   const pivots = (leaf >> 1) + PIVOTS_F64;
-  if (!core.packs || w.hintMax !== MAX || parent < 0 || i32[leaf + SLOTS + end] !== 0) return false;
+  if (!core.packs || w.hintMax !== core.maxIndex || parent < 0 || i32[leaf + SLOTS + end] !== 0) return false;
   const node = parent & NODE_MASK;
   if ((i32[node + META]! & 0xff) + 1 >= core.slotsOf(core.internalType)) return false;
   const max = f64[pivots + end - 1]!;
@@ -124,7 +122,7 @@ function appendSplit(w: WriteState, first: number, last: number, entry: number):
   items.count = 0;
   if (first > max + 1) items.push(0, first - 1, 0);
   items.push(entry, last, 0);
-  if (last < MAX) items.push(0, MAX, 0);
+  if (last < core.maxIndex) items.push(0, core.maxIndex, 0);
   const right = buildPart(core, items, LEAF, 0, items.count - 1, max + 1);
   // Taking a node may have replaced the views.
   core.i32[leaf + SLOTS + end] = 0;

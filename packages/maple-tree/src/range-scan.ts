@@ -3,8 +3,7 @@
  * no object for each range. What a batch may say while others write is told at the top of scan.ts.
  */
 import type { TreeCore } from "./core.ts";
-import { checkIndex, checkRange } from "./errors.ts";
-import { MAX_INDEX } from "./geometry.ts";
+import { checkRange } from "./errors.ts";
 import * as L from "./layout.ts";
 import { listFrom, listWord, OWN_LIST } from "./scan.ts";
 import type { ValueTable } from "./value-table.ts";
@@ -45,9 +44,10 @@ export class RangeScan {
 
   /** Package-internal: use `tree.scan()`. */
   constructor(core: TreeCore, first: number, last: number, capacity: number = CAPACITY) {
-    checkIndex("scan: capacity", capacity);
-    if (capacity < 1 || capacity > CAPACITY_MAX) {
-      throw new RangeError(`scan: capacity must be in 1..${CAPACITY_MAX}, got ${capacity}`);
+    if (!Number.isInteger(capacity) || capacity < 1 || capacity > CAPACITY_MAX) {
+      throw new RangeError(
+        `scan: capacity must be an integer in 1..${CAPACITY_MAX}, got ${String(capacity)}`,
+      );
     }
     this.#core = core;
     this.first = new Float64Array(capacity);
@@ -57,8 +57,8 @@ export class RangeScan {
   }
 
   /** Begins again, over `[first, last]`. @throws RangeError, MapleError `EINVAL` as `tree.scan()` */
-  reset(first = 0, last: number = MAX_INDEX): void {
-    checkRange("scan", first, last);
+  reset(first = 0, last: number = this.#core.maxIndex): void {
+    checkRange("scan", first, last, this.#core.maxIndex);
     this.#at = first;
     this.#to = last;
     this.#lowest = 0;
@@ -177,7 +177,7 @@ export class ValueScan<V> {
   }
 
   /** Begins again, over `[first, last]`. @throws RangeError, MapleError `EINVAL` as `tree.scan()` */
-  reset(first = 0, last: number = MAX_INDEX): void {
+  reset(first?: number, last?: number): void {
     this.#scan.reset(first, last);
     this.count = 0;
   }

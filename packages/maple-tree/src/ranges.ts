@@ -1,5 +1,5 @@
 import type { TreeCore } from "./core.ts";
-import { MAX_INDEX, ZERO_ENTRY } from "./geometry.ts";
+import { ZERO_ENTRY } from "./geometry.ts";
 import { newPlace, type Place, stepTo, walkTo } from "./walk.ts";
 
 /** Indices `first..last`, both inclusive, and what is stored over them (0: nothing). */
@@ -66,7 +66,7 @@ export function* rangesOf<R>(
     }
     const next = place.last + 1;
     yield* batch;
-    if (next > last || next > MAX_INDEX) return;
+    if (next > last || next > core.maxIndex) return;
     from = next;
     batch.length = 0;
   }

@@ -15,7 +15,6 @@
  * Source: Linux lib/maple_tree.c, mas_wr_spanning_store(), mas_rebalance(), mas_spanning_rebalance().
  */
 import { buildParts, type Part, pushParts } from "./fill.ts";
-import { MAX_INDEX } from "./geometry.ts";
 import * as L from "./layout.ts";
 import { editedLeaf } from "./leaf-store.ts";
 import { endOf } from "./path.ts";
@@ -45,13 +44,13 @@ export function rebalance(w: WriteState): void {
 export function topUpLastLeaf(w: WriteState): void {
   const { core, items, left, right } = w;
   if (core.rootWord <= 0) return;
-  left.walk(core, MAX_INDEX);
+  left.walk(core, core.maxIndex);
   const level = left.leafLevel;
   const leaf = left.node[level]!;
   const end = endOf(core.i32, leaf);
   if (level === 0 || end + 1 >= core.minSlotsOf(LEAF) - 1) return;
   w.first = w.requestedFirst = left.min[level]!;
-  w.last = w.requestedLast = MAX_INDEX;
+  w.last = w.requestedLast = core.maxIndex;
   announce(w, "rebalance", 2 * (level + 1) - 1);
   right.copyFrom(left, level);
   items.count = 0;
@@ -66,7 +65,7 @@ export function topUpLastLeaf(w: WriteState): void {
  */
 export function locateSpan(w: WriteState): void {
   const { core, right } = w;
-  const behind = w.last === MAX_INDEX ? w.last : w.last + 1;
+  const behind = w.last === core.maxIndex ? w.last : w.last + 1;
   right.walk(core, behind);
   if (w.entry !== 0) return;
   const { i32, f64 } = core;
@@ -146,7 +145,7 @@ function splice(w: WriteState, level: number, type: L.NodeType, parts: readonly 
 }
 
 function coversAll(w: WriteState, level: number): boolean {
-  return w.left.min[level] === 0 && w.right.max[level] === MAX_INDEX;
+  return w.left.min[level] === 0 && w.right.max[level] === w.core.maxIndex;
 }
 
 function typeAt(w: WriteState, level: number): L.NodeType {

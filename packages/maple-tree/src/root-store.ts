@@ -4,7 +4,7 @@
  * Source: Linux lib/maple_tree.c, mas_store_root(), mas_root_expand(), mas_new_root().
  */
 import { killTree } from "./dead.ts";
-import { MAX_INDEX, NODE_ENTRY } from "./geometry.ts";
+import { NODE_ENTRY } from "./geometry.ts";
 import * as L from "./layout.ts";
 import { announce, type WriteState } from "./write-state.ts";
 
@@ -43,7 +43,7 @@ function expandRoot(w: WriteState, entryAt0: number): void {
     }
   }
   items.push(w.entry, w.last, 0);
-  if (w.last !== MAX_INDEX) items.push(0, MAX_INDEX, 0);
+  if (w.last !== core.maxIndex) items.push(0, core.maxIndex, 0);
   const leaf = items.build(core, LEAF, 0, items.count - 1);
   core.i32[(leaf & NODE_MASK) + PARENT] = -core.header;
   core.setHeight(1);
@@ -57,7 +57,7 @@ export function newRoot(w: WriteState): void {
   let root = 0;
   if (w.entry !== 0) {
     items.count = 0;
-    items.push(w.entry, MAX_INDEX, 0);
+    items.push(w.entry, core.maxIndex, 0);
     root = items.build(core, LEAF, 0, 0);
     core.i32[(root & NODE_MASK) + PARENT] = -core.header;
   }

@@ -147,7 +147,7 @@ function listLeafInWasm(core: TreeCore, at: number, place: Place): number {
   core.readBegin();
   try {
     for (;;) {
-      const count = descent.leafFrom(core.rootAddress, at, list * 4);
+      const count = descent.leafFrom(core.rootAddress, at, list * 4, core.maxIndex);
       if (count >= 0) return count;
       walkTo(core, at, place);
       // Unless a write has just given the tree a node.

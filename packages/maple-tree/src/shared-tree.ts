@@ -1,6 +1,12 @@
 import { Arena, type ArenaHandle } from "@faultline/arena";
 import type { Agents } from "@faultline/sync";
-import { type CyclicAllocation, type CyclicRequest, findFree, type GapRequest } from "./allocate.ts";
+import {
+  type CyclicAllocation,
+  type CyclicRequest,
+  checkCyclic,
+  findFree,
+  type GapRequest,
+} from "./allocate.ts";
 import { loadSorted } from "./bulk-load.ts";
 import { copyTree } from "./clone.ts";
 import { CodedMapleTree, type ValueCodec } from "./coded-tree.ts";
@@ -11,7 +17,7 @@ import { checkIndex, checkRange, MapleError } from "./errors.ts";
 import type { Recovery, StepEvent, WriteEvent } from "./events.ts";
 import { type Explanation, explain } from "./explain.ts";
 import { treeGap } from "./gap.ts";
-import { type Geometry, MAX_INDEX, ZERO_ENTRY } from "./geometry.ts";
+import { type Geometry, ZERO_ENTRY } from "./geometry.ts";
 import { type HistoryOptions, listen, type Recorded, TreeHistory } from "./history.ts";
 import { checkIndices, lookupMany } from "./lookup-many.ts";
 import { RangeScan } from "./range-scan.ts";
@@ -19,7 +25,7 @@ import { findFrom, findUpTo, gapsOf, type IndexRange, type Range, rangesOf, read
 import { recover } from "./recover.ts";
 import { type EntryVisitor, scan } from "./scan.ts";
 import { MapleSnapshot } from "./snapshot.ts";
-import type { TreeJSON } from "./tree-json.ts";
+import { jsonHead, jsonOptions, type TreeJSON } from "./tree-json.ts";
 import { type Violation, validate } from "./validate.ts";
 import { isEmpty, lookup } from "./walk.ts";
 import { clear, eraseAt, write, writeIfEmpty } from "./write.ts";
@@ -86,12 +92,12 @@ export class SharedMapleTree {
   /** A tree as {@link toJSON} has written it. @throws as {@link fromSorted} */
   static fromJSON(arena: Arena, json: TreeJSON<number>, options: TreeOptions = {}): SharedMapleTree {
     const ranges = json.ranges.map(([first, last, entry]) => ({ first, last, entry }));
-    return SharedMapleTree.fromSorted(arena, ranges, { gaps: json.gaps, ...options });
+    return SharedMapleTree.fromSorted(arena, ranges, { ...jsonOptions(json), ...options });
   }
 
   /** What is stored, and whether gaps are kept, as plain data. */
   toJSON(): TreeJSON<number> {
-    return { gaps: this.core.gaps, ranges: [...this.entries()].map((r) => [r.first, r.last, r.entry]) };
+    return { ...jsonHead(this.core), ranges: [...this.entries()].map((r) => [r.first, r.last, r.entry]) };
   }
 
   /** Opens a tree of this arena by its {@link root}. @throws MapleError `EINVAL` if there is none */
@@ -169,6 +175,11 @@ export class SharedMapleTree {
     return this.core.nodeCount;
   }
 
+  /** Largest index there is, 2^53 - 1 or 2^32 - 1: the last range ends there. */
+  get maxIndex(): number {
+    return this.core.maxIndex;
+  }
+
   /** Is nothing stored? */
   get isEmpty(): boolean {
     return isEmpty(this.core);
@@ -177,12 +188,12 @@ export class SharedMapleTree {
   /**
    * The entry stored at `index`, 0 if none.
    *
-   * @throws RangeError if `index` is not an integer in `0..MAX_INDEX`
+   * @throws RangeError if `index` is not an integer in `0..maxIndex`
    *
    * Locking: none. Cost: one node per level. Source: mtree_load().
    */
   load(index: number): number {
-    checkIndex("load: index", index);
+    checkIndex("load: index", index, this.core.maxIndex);
     const core = this.core;
     if (!core.concurrent) return visible(lookup(core, index));
     core.readBegin();
@@ -200,7 +211,7 @@ export class SharedMapleTree {
    * @throws RangeError if one of them is no index, or `out` is shorter than `indices`; `out` is unchanged then
    */
   loadMany(indices: ArrayLike<number>, out: Int32Array = new Int32Array(indices.length)): Int32Array {
-    checkIndices("loadMany", indices);
+    checkIndices("loadMany", indices, this.core.maxIndex);
     if (out.length < indices.length) {
       throw new RangeError(`loadMany: out must have room for ${indices.length} entries, got ${out.length}`);
     }
@@ -210,7 +221,7 @@ export class SharedMapleTree {
 
   /** The range that `index` lies in, and its entry; entry 0 for an empty range. Locking and cost as {@link load}. */
   entryAt(index: number): Range {
-    checkIndex("entryAt: index", index);
+    checkIndex("entryAt: index", index, this.core.maxIndex);
     return readRange(this.core, index);
   }
 
@@ -224,7 +235,7 @@ export class SharedMapleTree {
    * Source: mtree_store_range().
    */
   storeRange(first: number, last: number, entry: number): number {
-    checkRange("storeRange", first, last);
+    checkRange("storeRange", first, last, this.core.maxIndex);
     checkEntry("storeRange: entry", entry);
     return this.core.locked(() => write(this.#writer, first, last, entry));
   }
@@ -235,7 +246,7 @@ export class SharedMapleTree {
    * @throws MapleError `EEXIST` if anything is stored there; else as {@link storeRange}. Source: mtree_insert_range()
    */
   insertRange(first: number, last: number, entry: number): void {
-    checkRange("insertRange", first, last);
+    checkRange("insertRange", first, last, this.core.maxIndex);
     checkEntry("insertRange: entry", entry);
     this.core.locked(() => {
       const used = writeIfEmpty(this.#writer, first, last, entry);
@@ -254,7 +265,7 @@ export class SharedMapleTree {
    * @returns the entry that was there, 0 if none. Errors as {@link storeRange}. Source: mtree_erase()
    */
   erase(index: number): number {
-    checkIndex("erase: index", index);
+    checkIndex("erase: index", index, this.core.maxIndex);
     return this.core.locked(() => eraseAt(this.#writer, index));
   }
 
@@ -270,7 +281,7 @@ export class SharedMapleTree {
    * widened to, the nodes it would reserve, the leaf it begins in. Takes the tree's lock.
    */
   explain(first: number, last: number, entry: number): Explanation {
-    checkRange("explain", first, last);
+    checkRange("explain", first, last, this.core.maxIndex);
     checkEntry("explain: entry", entry);
     return this.core.locked(() => explain(this.#writer, first, last, entry));
   }
@@ -280,16 +291,16 @@ export class SharedMapleTree {
    *
    * Locking: none. Source: mt_find().
    */
-  find(index: number, max: number = MAX_INDEX): Range | undefined {
-    checkIndex("find: index", index);
-    checkIndex("find: max", max);
+  find(index: number, max: number = this.core.maxIndex): Range | undefined {
+    checkIndex("find: index", index, this.core.maxIndex);
+    checkIndex("find: max", max, this.core.maxIndex);
     return findFrom(this.core, index, max);
   }
 
   /** The last entry at or before `index` whose range ends at `min` or later. Locking: none. */
   findBefore(index: number, min = 0): Range | undefined {
-    checkIndex("findBefore: index", index);
-    checkIndex("findBefore: min", min);
+    checkIndex("findBefore: index", index, this.core.maxIndex);
+    checkIndex("findBefore: min", min, this.core.maxIndex);
     return findUpTo(this.core, index, min);
   }
 
@@ -341,11 +352,12 @@ export class SharedMapleTree {
    *
    * @throws MapleError `EBUSY`, `EINVAL`, `ENOMEM`. Takes the tree's lock. Source: mtree_alloc_cyclic()
    */
-  allocateCyclic(entry: number, { min = 0, max = MAX_INDEX, next }: CyclicRequest): CyclicAllocation {
+  allocateCyclic(
+    entry: number,
+    { min = 0, max = this.core.maxIndex, next }: CyclicRequest,
+  ): CyclicAllocation {
     checkAllocated("allocateCyclic", entry);
-    checkIndex("allocateCyclic: min", min);
-    checkIndex("allocateCyclic: max", max);
-    checkIndex("allocateCyclic: next", next);
+    checkCyclic(this.core, min, max, next);
     return this.core.locked(() => this.cursor().allocateCyclic(entry, { min, max, next }));
   }
 
@@ -357,8 +369,8 @@ export class SharedMapleTree {
    */
   clone(): SharedMapleTree {
     const { core } = this;
-    const { geometry, gaps, rcu, lockMode: lock } = core;
-    const copy = TreeCore.create(this.arena, { geometry, gaps, rcu, lock });
+    const { geometry, domain, gaps, rcu, lockMode: lock } = core;
+    const copy = TreeCore.create(this.arena, { geometry, domain, gaps, rcu, lock });
     copy.onAllocate = core.onAllocate;
     core.locked(() => copyTree(core, copy));
     return new SharedMapleTree(copy);
@@ -384,8 +396,8 @@ export class SharedMapleTree {
     const { core } = this;
     const asValue = ({ first, last, entry }: Range) => ({ first, last, value: entry || undefined });
     return core.locked(() => {
-      const ranges = rangesOf(core, 0, MAX_INDEX, true, asValue);
-      return new MapleSnapshot({ gaps: core.gaps, zero: ZERO_ENTRY, ranges });
+      const ranges = rangesOf(core, 0, core.maxIndex, true, asValue);
+      return new MapleSnapshot({ gaps: core.gaps, domain: core.domain, zero: ZERO_ENTRY, ranges });
     });
   }
 
@@ -455,14 +467,14 @@ export class SharedMapleTree {
    * The stored ranges that touch `[first, last]`, in order. Not a snapshot: each was stored at some moment of
    * the iteration, none is visited twice. Other writes may happen between two steps.
    */
-  entries(first = 0, last: number = MAX_INDEX): IterableIterator<Range> {
-    checkRange("entries", first, last);
+  entries(first = 0, last: number = this.core.maxIndex): IterableIterator<Range> {
+    checkRange("entries", first, last, this.core.maxIndex);
     return rangesOf(this.core, first, last, false, (range) => range);
   }
 
   /** As {@link entries}, with the empty ranges (entry 0). */
-  ranges(first = 0, last: number = MAX_INDEX): IterableIterator<Range> {
-    checkRange("ranges", first, last);
+  ranges(first = 0, last: number = this.core.maxIndex): IterableIterator<Range> {
+    checkRange("ranges", first, last, this.core.maxIndex);
     return rangesOf(this.core, first, last, true, (range) => range);
   }
 
@@ -473,7 +485,7 @@ export class SharedMapleTree {
    * @returns whether it came to the end. Locking: none. Cost: a read section per leaf, nothing allocated per range
    */
   forEachRange(first: number, last: number, visit: EntryVisitor): boolean {
-    checkRange("forEachRange", first, last);
+    checkRange("forEachRange", first, last, this.core.maxIndex);
     return scan(this.core, first, last, visit);
   }
 
@@ -481,13 +493,13 @@ export class SharedMapleTree {
    * A scan over the stored ranges that touch `[first, last]` which reads them in batches of at most `capacity`
    * (1..2^20) into typed arrays: the fastest way to go over many. Promises what {@link forEachRange} promises.
    */
-  scan(first = 0, last: number = MAX_INDEX, capacity?: number): RangeScan {
+  scan(first = 0, last: number = this.core.maxIndex, capacity?: number): RangeScan {
     return new RangeScan(this.core, first, last, capacity);
   }
 
   /** The empty ranges that touch `[first, last]`, in order; as {@link entries}. */
-  gaps(first = 0, last: number = MAX_INDEX): IterableIterator<IndexRange> {
-    checkRange("gaps", first, last);
+  gaps(first = 0, last: number = this.core.maxIndex): IterableIterator<IndexRange> {
+    checkRange("gaps", first, last, this.core.maxIndex);
     return gapsOf(this.core, first, last);
   }
 

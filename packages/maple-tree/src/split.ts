@@ -8,7 +8,6 @@
 
 import type { TreeCore } from "./core.ts";
 import { avoidEmptyEnd, buildPart, calcSplit, type Part, pushParts } from "./fill.ts";
-import { MAX_INDEX } from "./geometry.ts";
 import type { Items } from "./items.ts";
 import * as L from "./layout.ts";
 import { editedLeaf } from "./leaf-store.ts";
@@ -97,7 +96,7 @@ function pushData(w: WriteState, level: number, type: L.NodeType, side: "left" |
   // Two nodes hold it all, with one slot to spare each, and one more where an end may have to move.
   let space = 2 * slots - 2;
   if (type === LEAF) space--;
-  if (path.max[level] === MAX_INDEX) space--;
+  if (path.max[level] === core.maxIndex) space--;
   if (total >= space) return undefined;
   if (side === "left") {
     items.prependAll(core, node);

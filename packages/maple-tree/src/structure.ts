@@ -3,9 +3,10 @@
  * a read section of a tree that nobody changes.
  */
 import type { TreeCore } from "./core.ts";
-import { MAX_INDEX } from "./geometry.ts";
+import type { IndexDomain } from "./geometry.ts";
 import * as L from "./layout.ts";
 import { endOf } from "./path.ts";
+import type { IndexRange } from "./ranges.ts";
 
 /** A slot of a leaf (`entry`, 0 = nothing) or of an internal node (`child`), and its range. */
 export interface SlotStructure {
@@ -34,6 +35,7 @@ export interface TreeStructure {
   readonly nodes: number;
   readonly gaps: boolean;
   readonly rcu: boolean;
+  readonly domain: IndexDomain;
   readonly root: NodeStructure | { readonly entry: number } | null;
 }
 
@@ -42,8 +44,9 @@ const TYPE_NAMES = { 1: "leaf", 2: "range", 3: "arange" } as const;
 /** Reads all nodes. Cost: O(nodes). */
 export function structureOf(core: TreeCore): TreeStructure {
   const word = core.rootWord;
-  const root = word > 0 ? nodeOf(core, word, 0, MAX_INDEX) : word < 0 ? { entry: 0 - word } : null;
-  return { height: core.height, nodes: core.nodeCount, gaps: core.gaps, rcu: core.rcu, root };
+  const root = word > 0 ? nodeOf(core, word, 0, core.maxIndex) : word < 0 ? { entry: 0 - word } : null;
+  const { height, nodeCount: nodes, gaps, rcu, domain } = core;
+  return { height, nodes, gaps, rcu, domain, root };
 }
 
 function nodeOf(core: TreeCore, handle: number, min: number, max: number): NodeStructure {
@@ -67,11 +70,12 @@ function gapOf(core: TreeCore, node: number, slot: number): { gap?: number } {
 }
 
 /** A range as a label: `first-last`, or the index of a range of one. */
-export function rangeLabel({ first, last }: { readonly first: number; readonly last: number }): string {
-  return first === last ? indexLabel(first) : `${indexLabel(first)}-${indexLabel(last)}`;
+export function rangeLabel({ first, last }: IndexRange, maxIndex: number): string {
+  const from = indexLabel(first, maxIndex);
+  return first === last ? from : `${from}-${indexLabel(last, maxIndex)}`;
 }
 
 /** An index as a label: the largest is `max`. */
-export function indexLabel(index: number): string {
-  return index === MAX_INDEX ? "max" : String(index);
+export function indexLabel(index: number, maxIndex: number): string {
+  return index === maxIndex ? "max" : String(index);
 }

@@ -4,7 +4,7 @@
  *   I1  no reachable node is dead                              I7  gaps are possible, and meta names the largest
  *   I2  enough used slots, except on the right edge            I8  a parent's gap is the largest gap below
  *   I3  the parent's slot holds the node, and no other does    I9  no two neighbouring empty ranges
- *   I4  pivots within limits, the last one closes the node     I10 no leaf ends empty, except at MAX_INDEX
+ *   I4  pivots within limits, the last one closes the node     I10 no leaf ends empty, except at the end
  *   I5  nothing behind the last used slot                      I11 all leaves at the same depth, no holes
  *   I6  every child of an internal node is there               I12 pivots strictly increase
  *   I13 every node is allocated, and their number is right
@@ -13,7 +13,6 @@
  */
 import type { TreeCore } from "./core.ts";
 import { leafGap, nodeGap } from "./gap.ts";
-import { MAX_INDEX } from "./geometry.ts";
 import * as L from "./layout.ts";
 import { endOf } from "./path.ts";
 
@@ -50,7 +49,7 @@ export function validate(core: TreeCore): Violation[] {
     const parent = core.i32[node + L.PARENT]!;
     if (parent !== -core.header)
       report(check, "I3", node, -1, `root's parent word is ${parent}, not ${-core.header}`);
-    checkNode(check, root, 0, MAX_INDEX, 1);
+    checkNode(check, root, 0, core.maxIndex, 1);
   }
   if (check.seen.size !== core.nodeCount) {
     report(check, "I13", 0, -1, `${check.seen.size} nodes reachable, the header counts ${core.nodeCount}`);
@@ -89,7 +88,7 @@ function checkNode(check: Check, handle: number, min: number, max: number, depth
     report(check, "I4", node, -1, `end ${end} in a node of ${core.slotsOf(type)} slots`);
     return;
   }
-  if (max !== MAX_INDEX && end < core.minSlotsOf(type)) {
+  if (max !== core.maxIndex && end < core.minSlotsOf(type)) {
     report(check, "I2", node, -1, `end ${end} is below ${core.minSlotsOf(type)}`);
   }
   checkPivots(check, node, end, min, max);
@@ -131,7 +130,8 @@ function checkLeaf(check: Check, node: number, end: number, max: number): void {
     if (empty && check.lastEmpty) report(check, "I9", node, slot, "empty range behind an empty range");
     check.lastEmpty = empty;
   }
-  if (check.lastEmpty && max !== MAX_INDEX) report(check, "I10", node, end, "leaf ends with an empty range");
+  if (check.lastEmpty && max !== check.core.maxIndex)
+    report(check, "I10", node, end, "leaf ends with an empty range");
 }
 
 function checkChildren(check: Check, node: number, end: number, min: number, depth: number): void {

@@ -18,7 +18,6 @@
  * Source: Linux lib/maple_tree.c, mtree_lookup_walk(), mtree_range_walk().
  */
 import type { TreeCore } from "./core.ts";
-import { MAX_INDEX } from "./geometry.ts";
 import * as L from "./layout.ts";
 
 // V8 folds constants of the module itself, but loads imported ones each time; see layout.ts.
@@ -82,7 +81,7 @@ export function isEmpty(core: TreeCore): boolean {
   } finally {
     core.readEnd();
   }
-  return place.entry === 0 && place.last === MAX_INDEX;
+  return place.entry === 0 && place.last === core.maxIndex;
 }
 
 function lookupConcurrent(core: TreeCore, index: number): number {
@@ -151,9 +150,9 @@ export function walkAlone(core: TreeCore, index: number, place: Place): void {
   const i32 = arena.i32;
   const f64 = arena.f64;
   let handle = i32[core.header + ROOT]!;
-  if (handle <= 0) return rootPlace(handle, index, place);
+  if (handle <= 0) return rootPlace(core, handle, index, place);
   let min = 0;
-  let max = MAX_INDEX;
+  let max = core.maxIndex;
   for (;;) {
     const node = handle & NODE_MASK;
     const slot = slotOf(f64, handle, index);
@@ -183,9 +182,9 @@ function walkConcurrent(core: TreeCore, index: number, place: Place): void {
   const rootWord = core.header + ROOT;
   restart: for (;;) {
     let handle = Atomics.load(arena.i32, rootWord);
-    if (handle <= 0) return rootPlace(handle, index, place);
+    if (handle <= 0) return rootPlace(core, handle, index, place);
     let min = 0;
-    let max = MAX_INDEX;
+    let max = core.maxIndex;
     for (;;) {
       const node = handle & NODE_MASK;
       arena.ensure(node);
@@ -217,13 +216,13 @@ function walkConcurrent(core: TreeCore, index: number, place: Place): void {
 }
 
 /** A tree without a node: empty, or one entry at [0,0]. */
-function rootPlace(root: number, index: number, place: Place): void {
+function rootPlace(core: TreeCore, root: number, index: number, place: Place): void {
   place.leaf = 0;
   place.slot = 0;
   const inside = root !== 0 && index === 0;
   place.entry = inside ? 0 - root : 0;
   place.first = root === 0 || inside ? 0 : 1;
-  place.last = inside ? 0 : MAX_INDEX;
+  place.last = inside ? 0 : core.maxIndex;
 }
 
 /**

@@ -22,7 +22,6 @@
  * Source: Linux lib/maple_tree.c, mas_wr_store_type(), mas_wr_preallocate(), mas_wr_extend_null().
  */
 import type { WriteType } from "./events.ts";
-import { MAX_INDEX } from "./geometry.ts";
 import * as L from "./layout.ts";
 import { exactFit, nodeStore, rewriteInPlace } from "./leaf-store.ts";
 import { endOf } from "./path.ts";
@@ -106,7 +105,7 @@ export function plan(w: WriteState, first: number, last: number, entry: number):
 export function clear(w: WriteState): void {
   const { core } = w;
   w.first = w.requestedFirst = 0;
-  w.last = w.requestedLast = MAX_INDEX;
+  w.last = w.requestedLast = core.maxIndex;
   w.entry = 0;
   inWrite(w, () => {
     const root = core.rootWord;
@@ -163,8 +162,8 @@ function locate(w: WriteState): void {
 function chooseType(w: WriteState): WriteType {
   const { core } = w;
   if (leavesLeaf(w)) {
-    if (w.first !== 0 || w.last !== MAX_INDEX) locateSpan(w);
-    return w.first === 0 && w.last === MAX_INDEX ? "new_root" : "spanning_store";
+    if (w.first !== 0 || w.last !== core.maxIndex) locateSpan(w);
+    return w.first === 0 && w.last === core.maxIndex ? "new_root" : "spanning_store";
   }
   if (w.last <= w.slotMax) {
     w.slotLast = w.slot;
@@ -175,7 +174,7 @@ function chooseType(w: WriteState): WriteType {
   }
   if (w.entry === 0) widen(w);
   if (w.first === w.slotMin && w.last === w.slotMax) return "exact_fit";
-  if (w.first === 0 && w.last === MAX_INDEX) return "new_root";
+  if (w.first === 0 && w.last === core.maxIndex) return "new_root";
   const newEnd = newEndOf(w);
   if (newEnd < core.minSlotsOf(LEAF) && !w.bulk) return w.leafIsRoot ? "node_store" : "rebalance";
   if (newEnd >= core.geometry.leafSlots) return "split_store";
@@ -184,10 +183,10 @@ function chooseType(w: WriteState): WriteType {
   return newEnd === w.end ? "slot_store" : "node_store";
 }
 
-/** A leaf that does not end at MAX_INDEX must not end with an empty slot: gaps never straddle leaves. */
+/** A leaf that does not end at the largest index must not end with an empty slot: gaps never straddle leaves. */
 function leavesLeaf(w: WriteState): boolean {
   if (w.last > w.leafMax) return true;
-  return w.last === w.leafMax && w.entry === 0 && w.last !== MAX_INDEX;
+  return w.last === w.leafMax && w.entry === 0 && w.last !== w.core.maxIndex;
 }
 
 /** A write of nothing takes in the empty slot it begins or ends in, or which lies beside it, of this leaf. */

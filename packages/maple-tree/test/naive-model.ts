@@ -2,7 +2,11 @@ import { MAX_INDEX, type Range } from "@faultline/maple-tree";
 
 /** What a tree must be equal to: a sorted list of ranges that covers everything, empty neighbours joined. */
 export class NaiveModel {
-  list: Range[] = [{ first: 0, last: MAX_INDEX, entry: 0 }];
+  list: Range[];
+
+  constructor(maxIndex: number = MAX_INDEX) {
+    this.list = [{ first: 0, last: maxIndex, entry: 0 }];
+  }
 
   at(index: number): Range {
     return this.list.find((r) => r.last >= index)!;

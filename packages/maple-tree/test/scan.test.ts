@@ -16,7 +16,7 @@ function apply(subject: Subject, { first, size, entry }: Store): void {
   subject.store(first, first + size - 1, entry);
 }
 
-function visited(subject: Subject, first = 0, last = MAX_INDEX): Range[] {
+function visited(subject: Subject, first = 0, last = subject.core.maxIndex): Range[] {
   const found: Range[] = [];
   expect(subject.forEach(first, last, (range) => found.push(range))).toBe(true);
   return found;
@@ -54,9 +54,11 @@ describe.each(CASES)("forEachRange (%s)", (_, make) => {
     subject.store(0, 0, 7);
     expect(visited(subject)).toEqual([{ first: 0, last: 0, entry: 7 }]);
     expect(visited(subject, 1)).toEqual([]);
-    subject.store(5, MAX_INDEX, 8);
+    subject.store(5, subject.core.maxIndex, 8);
     expect(visited(subject)).toEqual(subject.entries());
-    expect(visited(subject, MAX_INDEX)).toEqual([{ first: 5, last: MAX_INDEX, entry: 8 }]);
+    expect(visited(subject, subject.core.maxIndex)).toEqual([
+      { first: 5, last: subject.core.maxIndex, entry: 8 },
+    ]);
     subject.arena.close();
   });
 
@@ -65,7 +67,7 @@ describe.each(CASES)("forEachRange (%s)", (_, make) => {
     for (let n = 0; n < 200; n++) subject.store(n * 10, n * 10 + 5, n + 1);
     for (const most of [1, 27, 28, 29, 199]) {
       const found: Range[] = [];
-      const ended = subject.forEach(0, MAX_INDEX, (range) => found.push(range) < most);
+      const ended = subject.forEach(0, subject.core.maxIndex, (range) => found.push(range) < most);
       expect([ended, found]).toEqual([false, subject.entries().slice(0, most)]);
     }
     subject.arena.close();
@@ -81,7 +83,7 @@ describe.each(CASES)("forEachRange (%s)", (_, make) => {
         const stays = [...Array(WIDTH + 60).keys()].filter((n) => !touched.has(n) && subject.load(n) !== 0);
         let next = 0;
         const seen = new Set<number>();
-        subject.forEach(0, MAX_INDEX, ({ first, last }) => {
+        subject.forEach(0, subject.core.maxIndex, ({ first, last }) => {
           expect(first).toBeGreaterThanOrEqual(next);
           expect(last).toBeGreaterThanOrEqual(first);
           for (let n = first; n <= last; n++) seen.add(n);
@@ -101,7 +103,7 @@ describe.each(CASES)("forEachRange (%s)", (_, make) => {
     const subject = make();
     for (let n = 0; n < 100; n++) subject.store(n * 10, n * 10 + 5, n + 1);
     const found: Range[] = [];
-    subject.forEach(0, MAX_INDEX, (range) => {
+    subject.forEach(0, subject.core.maxIndex, (range) => {
       found.push(range);
       expect(visited(subject, 300, 600)).toEqual(subject.entries(300, 600));
     });
@@ -124,7 +126,7 @@ describe.each(CASES)("scan (%s)", (_, make) => {
       fc.property(stores, index, index, capacity, (writes, a, b, most) => {
         const subject = make();
         for (const write of writes) apply(subject, write);
-        const scan = subject.scan(0, MAX_INDEX, most);
+        const scan = subject.scan(0, subject.core.maxIndex, most);
         expect(scanned(scan)).toEqual(subject.entries());
         const [first, last] = [Math.min(a, b), Math.max(a, b)];
         scan.reset(first, last);
@@ -143,9 +145,11 @@ describe.each(CASES)("scan (%s)", (_, make) => {
     expect(subject.scan().next()).toEqual([]);
     subject.store(0, 0, 7);
     expect(scanned(subject.scan())).toEqual([{ first: 0, last: 0, entry: 7 }]);
-    subject.store(5, MAX_INDEX, 8);
+    subject.store(5, subject.core.maxIndex, 8);
     expect(scanned(subject.scan())).toEqual(subject.entries());
-    expect(scanned(subject.scan(MAX_INDEX))).toEqual([{ first: 5, last: MAX_INDEX, entry: 8 }]);
+    expect(scanned(subject.scan(subject.core.maxIndex))).toEqual([
+      { first: 5, last: subject.core.maxIndex, entry: 8 },
+    ]);
     subject.arena.close();
   });
 
@@ -158,7 +162,7 @@ describe.each(CASES)("scan (%s)", (_, make) => {
         const touched = new Set<number>();
         for (const { first, size } of more) for (let n = 0; n < size; n++) touched.add(first + n);
         const stays = [...Array(WIDTH + 60).keys()].filter((n) => !touched.has(n) && subject.load(n) !== 0);
-        const scan = subject.scan(0, MAX_INDEX, most);
+        const scan = subject.scan(0, subject.core.maxIndex, most);
         const seen = new Set<number>();
         let next = 0;
         for (let batch = scan.next(), turn = 0; batch.length > 0; batch = scan.next(), turn++) {
@@ -180,7 +184,7 @@ describe.each(CASES)("scan (%s)", (_, make) => {
   it("cuts a range that a write has drawn over the border between two batches", () => {
     const subject = make();
     for (let n = 0; n < 100; n++) subject.store(n * 10, n * 10 + 5, n + 1);
-    const scan = subject.scan(0, MAX_INDEX, 10);
+    const scan = subject.scan(0, subject.core.maxIndex, 10);
     expect(scan.next().at(-1)).toEqual({ first: 90, last: 95, entry: 10 });
     subject.store(80, 200, 7);
     expect(scan.next()[0]).toEqual({ first: 96, last: 200, entry: 7 });
@@ -190,7 +194,7 @@ describe.each(CASES)("scan (%s)", (_, make) => {
   it("fills all batches but the last", () => {
     const subject = make();
     for (let n = 0; n < 3000; n++) subject.store(n * 10, n * 10 + 5, n + 1);
-    const scan = subject.scan(0, MAX_INDEX, 700);
+    const scan = subject.scan(0, subject.core.maxIndex, 700);
     expect([...Array(6)].map(() => scan.next().length)).toEqual([700, 700, 700, 700, 200, 0]);
     subject.arena.close();
   });
@@ -212,7 +216,7 @@ describe.each(CASES)("look-ups in one call (%s)", (_, make) => {
       fc.property(stores, fc.array(index), (writes, indices) => {
         const subject = make();
         for (const write of writes) apply(subject, write);
-        const all = [...indices, 0, MAX_INDEX];
+        const all = [...indices, 0, subject.core.maxIndex];
         expect(subject.loadMany(all)).toEqual(all.map((n) => subject.load(n)));
         expect(subject.loadMany(Float64Array.from(all))).toEqual(subject.loadMany(all));
         subject.arena.close();

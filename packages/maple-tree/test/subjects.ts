@@ -1,6 +1,7 @@
 import { Arena } from "@faultline/arena";
 import {
   type Geometry,
+  type IndexDomain,
   KERNEL_GEOMETRY,
   MapleError,
   MapleTree,
@@ -51,28 +52,37 @@ export interface Variant {
   readonly kind: "SharedMapleTree" | "MapleTree";
   readonly geometry: Geometry;
   readonly rcu: boolean;
+  readonly domain: IndexDomain;
   readonly name: string;
 }
 
-/** Both kinds of tree, both geometries, with RCU and without. */
+const GEOMETRIES = { kernel: KERNEL_GEOMETRY, wide: WIDE_GEOMETRY, teaching: TEACHING_GEOMETRY };
+
+/** Both kinds of tree, all geometries, with RCU and without; in 32-bit indices the wide and the teaching geometry. */
 export const VARIANTS: readonly Variant[] = (["SharedMapleTree", "MapleTree"] as const).flatMap((kind) =>
-  [KERNEL_GEOMETRY, WIDE_GEOMETRY, TEACHING_GEOMETRY].flatMap((geometry) =>
-    [true, false].map((rcu) => ({
-      kind,
-      geometry,
-      rcu,
-      name: `${kind}, ${geometry === KERNEL_GEOMETRY ? "kernel" : geometry === WIDE_GEOMETRY ? "wide" : "teaching"} geometry, ${rcu ? "RCU" : "no RCU"}`,
-    })),
+  Object.entries(GEOMETRIES).flatMap(([name, geometry]) =>
+    [true, false].flatMap((rcu) =>
+      (["u53", "u32"] as const)
+        .filter((domain) => domain === "u53" || geometry !== KERNEL_GEOMETRY)
+        .map((domain) => ({
+          kind,
+          geometry,
+          rcu,
+          domain,
+          name: `${kind}, ${name} geometry, ${rcu ? "RCU" : "no RCU"}${domain === "u53" ? "" : ", 32-bit indices"}`,
+        })),
+    ),
   ),
 );
 
 /** An empty tree in an arena of its own. */
-export function newSubject({ kind, geometry, rcu }: Variant, gaps: boolean, bytesMax = 1 << 24): Subject {
+export function newSubject(variant: Variant, gaps: boolean, bytesMax = 1 << 24): Subject {
+  const { kind, geometry, rcu, domain } = variant;
   const shared = kind === "SharedMapleTree";
   const arena = Arena.create({ bytes: Math.min(bytesMax, 1 << 16), bytesMax, shared, debug: true });
   return shared
-    ? sharedSubject(SharedMapleTree.create(arena, { geometry, rcu, gaps }))
-    : localSubject(new MapleTree<Value>({ geometry, rcu, gaps, arena }));
+    ? sharedSubject(SharedMapleTree.create(arena, { geometry, rcu, domain, gaps }))
+    : localSubject(new MapleTree<Value>({ geometry, rcu, domain, gaps, arena }));
 }
 
 /** The found gap, or `undefined` for EBUSY. */

@@ -60,7 +60,7 @@ export class NodeNames {
 export function buildFromLayout(arena: Arena, layout: NodeLayout, options: TreeOptions = {}): BuiltTree {
   const tree = SharedMapleTree.create(arena, { geometry: KERNEL_GEOMETRY, ...options });
   const names = new NodeNames();
-  const { handle, height } = buildNode(tree, names, layout, 0, MAX_INDEX);
+  const { handle, height } = buildNode(tree, names, layout, 0, tree.core.maxIndex);
   const { core } = tree;
   core.i32[(handle & L.NODE_MASK) + L.PARENT] = -core.header;
   core.setHeight(height);

@@ -16,7 +16,7 @@ export const LIST_ENTRY = 114;
 interface Exports {
   load(word: number): number;
   lookup(root: number, index: number): number;
-  leafFrom(root: number, index: number, list: number): number;
+  leafFrom(root: number, index: number, list: number, maxIndex: number): number;
 }
 
 /** As much of the WebAssembly API as is used here; the library of types for it is the browser's. */

@@ -63,16 +63,16 @@
     (unreachable))
 
   ;; Writes what is stored in the leaf of $index, from the slot of $index on, to $out, and returns the number of
-  ;; ranges, or -1 if the tree has no node. $out: last index of the leaf, then 28 first indices, 28 last indices
+  ;; ranges, or -1 if the tree has no node. $maxIndex: the largest there is, where the root ends. $out: last index of the leaf, then 28 first indices, 28 last indices
   ;; (f64) and 28 entries (i32). The leaf has been found alive after all of its slots had been loaded.
-  (func (export "leafFrom") (param $root i32) (param $index f64) (param $out i32) (result i32)
+  (func (export "leafFrom") (param $root i32) (param $index f64) (param $out i32) (param $maxIndex f64) (result i32)
     (local $handle i32) (local $node i32) (local $pivot i32) (local $min f64) (local $max f64)
     (local $entry i32) (local $end i32) (local $to i32) (local $last f64)
     (loop $restart
       (local.set $handle (i32.atomic.load (local.get $root)))
       (if (i32.le_s (local.get $handle) (i32.const 0)) (then (return (i32.const -1))))
       (local.set $min (f64.const 0))
-      (local.set $max (f64.const 9007199254740991))
+      (local.set $max (local.get $maxIndex))
       (block $leaf
         (loop $level
           (local.set $node (i32.shl (i32.and (local.get $handle) (i32.const -32)) (i32.const 2)))
