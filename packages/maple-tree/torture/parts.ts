@@ -75,10 +75,13 @@ export function write(tree: SharedMapleTree, task: Task): Answer {
     try {
       stores[below(stores.length)]!();
     } catch (error) {
-      if (!(error instanceof MapleError && error.code === "EBUSY")) {
+      const code = error instanceof MapleError ? error.code : "";
+      if (code !== "EBUSY" && code !== "ENOMEM") {
         wrong.push(String(error));
         break;
       }
+      // A reader that stands still in a section, on a busy machine, leaves the writer nothing to build with.
+      if (code === "ENOMEM") arena.rcu.synchronize();
     }
     operations++;
     Atomics.add(arena.i32, task.signals + Signal.Writes, 1);
