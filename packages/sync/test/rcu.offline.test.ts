@@ -26,7 +26,8 @@ import {
 import { anotherAgent } from "./support/agents.ts";
 import { FakeAgents } from "./support/fake-agents.ts";
 
-const late = { timeoutMs: 5 };
+// Long enough to get past the looks before the first sleep also where the machine is busy with something else.
+const late = { timeoutMs: 150 };
 const newWords = () => new Int32Array(new SharedArrayBuffer(8192));
 
 const repair = () => {};
