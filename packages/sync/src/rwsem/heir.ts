@@ -22,13 +22,26 @@ export function* attended(
 ): SlowPath {
   let step = path.next(true);
   while (step.done !== true) {
-    const mayGoOn = yield { ...step.value, recheckMs };
-    wait.isOver = !mayGoOn;
-    recoverIfNeeded(state);
-    const count = state.load();
-    step = path.next(mayGoOn && !isGhost(count) && !isAbandoned(count));
+    wait.isOver = false;
+    // A ghost that came before the path made ready to sleep is seen here; one that comes later stirs the sleeper.
+    let mayGoOn = !isForsaken(state);
+    if (mayGoOn) {
+      mayGoOn = yield { ...step.value, recheckMs };
+      wait.isOver = !mayGoOn;
+      // Before the look: what changes behind it stirs again.
+      state.queue.settle(step.value.word);
+      recoverIfNeeded(state);
+      mayGoOn &&= !isForsaken(state);
+    }
+    step = path.next(mayGoOn);
   }
   return step.value;
+}
+
+/** Is there a ghost to be followed, or nothing to wait for any more? */
+function isForsaken(state: RobustState): boolean {
+  const count = state.load();
+  return isGhost(count) || isAbandoned(count);
 }
 
 /**
@@ -65,7 +78,9 @@ export function abandon(state: RobustState): void {
   }
   state.sitter.isWriter = false;
   state.sitter.mustRepair = false;
+  state.queue.lock();
   state.queue.stirAll();
+  state.queue.unlock();
 }
 
 function unusable(cause?: unknown): SyncError {

@@ -192,10 +192,25 @@ export class SlotQueue implements Waiters {
     return this.#slots().filter((slot) => this.ownerOf(slot) !== 0 && isUntold(slot));
   }
 
-  /** Everybody who waits looks around: the notify that was due may have died with somebody. */
+  /**
+   * Everybody who waits looks around: the notify that was due may have died with somebody. WAKE changes as well,
+   * else one that is about to sleep would. Under lock, as every look that ends in a sleep; a thread that has not joined
+   * cannot take it, and then who was about to sleep looks again after `recheckMs`.
+   */
   stirAll(): void {
-    for (const slot of this.#slots()) Atomics.notify(this.#words, slot + WAKE);
-    Atomics.notify(this.#words, this.#base + FREED);
+    const words = this.#words;
+    for (const slot of this.#slots()) {
+      Atomics.compareExchange(words, slot + WAKE, Wake.Asleep, Wake.Compete);
+      Atomics.notify(words, slot + WAKE);
+    }
+    Atomics.add(words, this.#base + FREED, 1);
+    Atomics.notify(words, this.#base + FREED);
+  }
+
+  /** Whoever sleeps at `word` has looked around; it may sleep again unless it has been told more. */
+  settle(word: number): void {
+    const isWake = word !== this.#base + FREED;
+    if (isWake) Atomics.compareExchange(this.#words, word, Wake.Compete, Wake.Asleep);
   }
 
   describe(): string {
