@@ -27,7 +27,7 @@ export const ENTRANTS: readonly Entrant[] = [
     mode: "local",
     role: "ours",
     usual: true,
-    load: async () => (await import("./contestants/faultline-local.ts")).contestant,
+    load: async () => (await import("./contestants/faultline-local.ts")).contestantOf(),
   },
   {
     library: "faultline",
@@ -42,6 +42,16 @@ export const ENTRANTS: readonly Entrant[] = [
     role: "bound",
     usual: true,
     load: async () => (await import("./contestants/faultline-shared.ts")).contestantOf(false),
+  },
+  {
+    library: "faultline in the kernel's geometry",
+    mode: "local",
+    role: "bound",
+    usual: false,
+    load: async () => {
+      const { KERNEL_GEOMETRY } = await import("@faultline/maple-tree");
+      return (await import("./contestants/faultline-local.ts")).contestantOf(KERNEL_GEOMETRY);
+    },
   },
   peer("sorted-btree", true, async () =>
     (await import("./contestants/sorted-btree.ts")).contestantOf(undefined),

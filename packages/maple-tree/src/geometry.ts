@@ -49,9 +49,9 @@ export interface Geometry {
 export const KERNEL_GEOMETRY: Geometry = { leafSlots: 16, rangeSlots: 16, arangeSlots: 10 };
 
 /**
- * Every node as wide as there is room: the default. Beside it in the kernel's geometry, on the same machine: look-ups
- * in 1e3 ranges 51 ns and 51, in 1e5 ranges 137 and 249; random inserts into 1e5 ranges 412 and 812, ascending ones 76
- * and 263 (partly because only here leaves are split where that is cheapest); 41 bytes per range and 63.
+ * Every node as wide as there is room: the default, since with it look-ups and inserts take about half the time:
+ * `pnpm bench:maple --peers "faultline in the kernel's geometry"`. In part that is because only here leaves are split
+ * where it is cheapest.
  */
 export const WIDE_GEOMETRY: Geometry = {
   leafSlots: L.SLOTS_MAX,

@@ -491,7 +491,7 @@ export class SharedMapleTree {
 
   /**
    * A scan over the stored ranges that touch `[first, last]` which reads them in batches of at most `capacity`
-   * (1..2^20) into typed arrays: the fastest way to go over many. Promises what {@link forEachRange} promises.
+   * (1..2^20) into typed arrays; what it costs beside a cursor is the row "W3 scan" of `pnpm bench:maple`. Promises what {@link forEachRange} promises.
    */
   scan(first = 0, last: number = this.core.maxIndex, capacity?: number): RangeScan {
     return new RangeScan(this.core, first, last, capacity);

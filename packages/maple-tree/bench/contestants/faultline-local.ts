@@ -1,4 +1,4 @@
-import { MAX_INDEX, MapleTree, type ValueScan } from "@faultline/maple-tree";
+import { type Geometry, MAX_INDEX, MapleTree, type ValueScan } from "@faultline/maple-tree";
 import type { Layout } from "../layout.ts";
 import type { Contestant, RangeMap } from "../range-map.ts";
 
@@ -90,16 +90,20 @@ class LocalRanges implements RangeMap {
   }
 }
 
-export const contestant: Contestant = {
-  make: (gaps) => new LocalRanges(new MapleTree<number>({ gaps })),
-  bulk: ({ n, start, end }: Layout) => {
-    const ranges = Array.from({ length: n }, (_, i) => ({
-      first: start[i],
-      last: end[i] - 1,
-      value: i + 1,
-    }));
-    const before = performance.now();
-    const tree = MapleTree.fromSorted(ranges);
-    return { ms: performance.now() - before, map: new LocalRanges(tree) };
-  },
-};
+/** The contestant with the default geometry, or another. */
+export function contestantOf(geometry?: Geometry): Contestant {
+  const options = geometry === undefined ? {} : { geometry };
+  return {
+    make: (gaps) => new LocalRanges(new MapleTree<number>({ ...options, gaps })),
+    bulk: ({ n, start, end }: Layout) => {
+      const ranges = Array.from({ length: n }, (_, i) => ({
+        first: start[i],
+        last: end[i] - 1,
+        value: i + 1,
+      }));
+      const before = performance.now();
+      const tree = MapleTree.fromSorted(ranges, options);
+      return { ms: performance.now() - before, map: new LocalRanges(tree) };
+    },
+  };
+}
