@@ -1,7 +1,16 @@
 // What a user gets: every package packed, installed from its tarballs into an empty project, its README's
-// first snippet type-checked and run under plain Node 22, 24 and 26. Needs the network; CI runs it.
+// first snippet type-checked and run under plain Node 22, 24 and 26; and threads that share memory under Node, Bun
+// and Deno. Needs the network; CI runs it.
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -9,6 +18,13 @@ import { firstSnippet } from "./readme.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const versions = ["22", "24", "26"];
+/** Runtimes beside Node, as npm has them, and how each runs a program. */
+const runtimes = [
+  { name: "bun", spec: "bun@1", args: [] },
+  { name: "deno", spec: "deno@2", args: ["run", "-A"] },
+];
+/** What runtimes/threads.mjs prints for each backend: what is over in two counts, what both workers read, violations. */
+const threadsPrint = "1 0 js 49600 js 49600 0\n1 0 wasm 49600 wasm 49600 0\n";
 const folder = mkdtempSync(join(tmpdir(), "faultline-user-"));
 // A user's machine knows nothing of this workspace's pinned Node.
 const run = (program, args, cwd = folder) => execFileSync(program, args, { cwd, encoding: "utf8" });
@@ -28,6 +44,7 @@ try {
     if (snippet === undefined) throw new Error(`packages/${name}/README.md has no snippet with its output`);
     checkPackage(name, snippet, files);
   }
+  checkThreads(join(folder, "maple-tree"));
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
@@ -58,13 +75,30 @@ function checkPackage(name, { code, output }, files) {
   }
 }
 
+/** The project is one that has the tarballs installed. */
+function checkThreads(project) {
+  copyFileSync(new URL("runtimes/threads.mjs", import.meta.url), join(project, "threads.mjs"));
+  const check = (runtime, binary, args) =>
+    attempt(`threads share memory under ${runtime}`, () => {
+      const printed = run(binary(), [...args, "threads.mjs"], project);
+      if (printed !== threadsPrint) throw new Error(`printed:\n${printed}\nexpected:\n${threadsPrint}`);
+    });
+  for (const version of versions) check(`Node ${version}`, () => nodeBinary(version), []);
+  for (const { name, spec, args } of runtimes) check(name, () => installed(name, spec), args);
+}
+
 function nodeBinary(version) {
-  const home = join(folder, `node-${version}`);
-  const binary = join(home, "node_modules", ".bin", "node");
+  return installed("node", `node@${version}`);
+}
+
+/** Path of a program that npm has. */
+function installed(program, spec) {
+  const home = join(folder, spec);
+  const binary = join(home, "node_modules", ".bin", program);
   if (!existsSync(binary)) {
     mkdirSync(home, { recursive: true });
     writeFileSync(join(home, "package.json"), "{}");
-    run("npm", ["install", "--no-audit", "--no-fund", "--silent", `node@${version}`], home);
+    run("npm", ["install", "--no-audit", "--no-fund", "--silent", spec], home);
   }
   return binary;
 }
