@@ -1,24 +1,53 @@
 /*
- * `pnpm model [--full] [PART OF A NAME]`: the models on the command line, with what each cost in processor time.
- * Those with too many interleavings have a bound on preemptions, with `--full` a wider one or none; and with it
- * there are models that add to smaller ones of the same what costs much.
+ * `pnpm model [--full] [--preemptions N|all] [--minutes M] [PART OF A NAME]`: the models on the command line, with what
+ * each cost in processor time. Those with too many interleavings have a bound on preemptions, with `--full` a wider one
+ * or none, with `--preemptions` that one; and with `--full` there are models that add to smaller ones of the same what
+ * costs much. `--minutes` is the most that each may take. Exit code 0 if all hold as far as the search went, 1 if not,
+ * 2 for misuse.
  */
 import { parseArgs } from "node:util";
 import { type CheckOptions, check, type Model, type Report, reportText } from "@faultline/interleave";
 import { PAIRS } from "./all.ts";
-import type { ModelPair, Twin } from "./support.ts";
+import type { Limits, ModelPair, Twin } from "./support.ts";
+
+function refuse(message: string): never {
+  console.error(message);
+  process.exit(2);
+}
 
 const { values, positionals } = parseArgs({
-  options: { full: { type: "boolean", default: false } },
+  options: {
+    full: { type: "boolean", default: false },
+    preemptions: { type: "string" },
+    minutes: { type: "string" },
+  },
   allowPositionals: true,
 });
 const isFull = values.full;
+const preemptions = preemptionsOf(values.preemptions);
+const timeLimit = minutesOf(values.minutes);
 const chosen = PAIRS.filter(
   ({ name, isLong = false }) => positionals.every((part) => name.includes(part)) && (isFull || !isLong),
 );
-if (chosen.length === 0) throw new Error(`no model is called ${positionals.join(" ")}`);
+if (chosen.length === 0) refuse(`no model is called ${positionals.join(" ")}`);
 
 const total = { executions: 0, ms: 0, twins: 0, found: 0 };
+
+function preemptionsOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (text === "all") return Number.POSITIVE_INFINITY;
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 0)
+    refuse(`--preemptions must be all or an integer >= 0, got ${text}`);
+  return count;
+}
+
+function minutesOf(text: string | undefined): { readonly timeMs?: number } {
+  if (text === undefined) return {};
+  const minutes = Number(text);
+  if (!(minutes > 0)) refuse(`--minutes must be above 0, got ${text}`);
+  return { timeMs: minutes * 60_000 };
+}
 
 /** Processor time of this process so far, in ms: what a busy machine does not change. */
 function processorMs(): number {
@@ -36,10 +65,16 @@ async function checked(model: Model<Int32Array>, options: CheckOptions): Promise
 
 /** How far the search for a violation of what is sound goes. */
 function extentOf({ limits }: ModelPair): CheckOptions {
-  if (!isFull) return limits === undefined ? {} : { bound: limits.bound };
-  const all = { maxExecutions: Number.MAX_SAFE_INTEGER };
-  const { bound, full = bound + 1 } = limits ?? { bound: Number.POSITIVE_INFINITY };
-  return full === Number.POSITIVE_INFINITY ? all : { ...all, bound: full };
+  const most = preemptions ?? boundOf(limits);
+  const bound = most === Number.POSITIVE_INFINITY ? {} : { bound: most };
+  const isWide = isFull || preemptions !== undefined;
+  return { ...timeLimit, ...bound, ...(isWide && { maxExecutions: Number.MAX_SAFE_INTEGER }) };
+}
+
+/** Most preemptions, infinity for all interleavings. */
+function boundOf(limits: Limits | undefined): number {
+  if (limits === undefined) return Number.POSITIVE_INFINITY;
+  return isFull ? (limits.full ?? limits.bound + 1) : limits.bound;
 }
 
 async function runSound(pair: ModelPair): Promise<boolean> {
