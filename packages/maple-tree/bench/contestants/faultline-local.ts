@@ -41,12 +41,10 @@ class LocalRanges implements RangeMap {
   }
 
   scan(): number {
-    const scan = this.tree.scan();
     let sum = 0;
-    while (scan.next() > 0) {
-      const { first, last, value, count } = scan;
-      for (let i = 0; i < count; i++) sum += first[i] + (last[i] + 1) + value[i];
-    }
+    this.tree.forEachRange(0, MAX_INDEX, (first, last, value) => {
+      sum += first + (last + 1) + value;
+    });
     return sum;
   }
 

@@ -1,5 +1,5 @@
 import { Arena } from "@faultline/arena";
-import { type MapleCursor, MAX_INDEX, type RangeScan, SharedMapleTree } from "@faultline/maple-tree";
+import { MAX_INDEX, type MapleCursor, type RangeScan, SharedMapleTree } from "@faultline/maple-tree";
 import type { Layout } from "../layout.ts";
 import type { Contestant, RangeMap } from "../range-map.ts";
 
