@@ -21,6 +21,9 @@ import * as L from "./layout.ts";
 /** Words of a freed object, and of an outgrown unshared buffer, in debug mode. */
 export const POISON = 0x6b6b6b6b;
 
+/** Buffers of fewer words double. */
+const DOUBLED_BELOW = 2 ** 22;
+
 /** Package-internal: the memory under an `Arena` and its caches. */
 export class Region {
   i32: Int32Array;
@@ -143,9 +146,9 @@ export class Region {
     if (wordsNeeded > wordsMax) return false;
     // Memory of WebAssembly grows in pages, and so does what may be at most.
     const needed = this.memory === undefined ? wordsNeeded : L.roundUp(wordsNeeded, L.PAGE_BYTES / 4);
-    const doubled = Math.min(wordsMax, Math.max(needed, this.i32.length * 2));
-    // The host may refuse the doubled size and still have room for what is needed.
-    return this.#growTo(doubled) || (doubled > needed && this.#growTo(needed));
+    const wanted = Math.min(wordsMax, Math.max(needed, this.i32.length + growth(this.i32.length)));
+    // The host may refuse that size and still have room for what is needed.
+    return this.#growTo(wanted) || (wanted > needed && this.#growTo(needed));
   }
 
   #growTo(words: number): boolean {
@@ -187,6 +190,14 @@ export class Region {
     this.f64 = new Float64Array(this.buffer, 0, bytes / 8);
     this.u8 = new Uint8Array(this.buffer, 0, bytes);
   }
+}
+
+/**
+ * Words that a buffer of `words` grows by: below 16 MiB by as many, then by an eighth. So little of a large buffer is not used
+ * yet; and an unshared one, which is copied to grow, has been copied nine times over at most.
+ */
+function growth(words: number): number {
+  return words < DOUBLED_BELOW ? words : L.roundUp(words >> 3, L.PAGE_BYTES / 4);
 }
 
 /** Is this buffer one that other agents may see? */

@@ -2,7 +2,7 @@
 import { C_LIBRARY } from "./c-tree.ts";
 import type { Figure } from "./contest.ts";
 import { BARE_LOOPS } from "./contestants.ts";
-import type { Figures, Verdict } from "./goals.ts";
+import { FEW, type Figures, ITSELF_AT_FEW, type Verdict } from "./goals.ts";
 
 type Why = (figures: Figures, verdict: Verdict) => string | undefined;
 
@@ -25,6 +25,15 @@ const batched =
   (because: string): Why =>
   (figures, { n, mode }) =>
     beside(figures, "a look-up of a batch", figures.ours("W2 batched", n, mode), because, "W2 lookup");
+
+/** How much longer the kernel's tree in C takes, where ours is held against itself among fewer ranges. */
+function growthInC(figures: Figures, { workload, n, mode }: Verdict): string | undefined {
+  const few = figures.of(workload, FEW, C_LIBRARY, mode);
+  const many = figures.of(workload, n, C_LIBRARY, mode);
+  if (few === undefined || many === undefined) return undefined;
+  const ratio = (many.nsPerOp / few.nsPerOp).toFixed(2);
+  return `the kernel's tree in C takes ${few.nsPerOp.toFixed(0)} and ${many.nsPerOp.toFixed(0)} ns, ${ratio} x: a tree of this size is in no cache`;
+}
 
 const REASONS: Readonly<Record<string, readonly Why[]>> = {
   "W1 random insert, local": [inC("it waits for memory most of the time")],
@@ -75,7 +84,8 @@ export function notes(figures: Figures, verdicts: readonly Verdict[]): string[] 
   return verdicts
     .filter(({ met }) => !met)
     .flatMap((verdict) => {
-      const reasons = REASONS[`${verdict.workload}, ${verdict.mode}`] ?? [];
+      const grown = verdict.beside === ITSELF_AT_FEW;
+      const reasons = grown ? [growthInC] : (REASONS[`${verdict.workload}, ${verdict.mode}`] ?? []);
       const known = reasons.map((why) => why(figures, verdict)).filter((text) => text !== undefined);
       if (known.length === 0 || verdict.beside === C_LIBRARY) return [];
       const { workload, mode, n, measured } = verdict;

@@ -11,27 +11,29 @@
   ;; Address of the pivot of $index in the node at $node, which $handle names: slotOf() of walk.ts.
   (func $pivotOf (param $handle i32) (param $node i32) (param $index f64) (result i32)
     (local $at i32)
-    ;; Eight pivots are 64 bytes: the last of the first four groups.
-    (local.set $at (i32.add (local.get $node)
-      (i32.shl (f64.lt (f64.load offset=184 (local.get $node)) (local.get $index)) (i32.const 6))))
+    ;; Four pivots are 32 bytes: the last of the first three groups.
+    (local.set $at (i32.add
+      (i32.add
+        (f64.lt (f64.load offset=152 (local.get $node)) (local.get $index))
+        (f64.lt (f64.load offset=184 (local.get $node)) (local.get $index)))
+      (f64.lt (f64.load offset=216 (local.get $node)) (local.get $index))))
     (if (i32.ne (i32.and (local.get $handle) (i32.const 31)) (i32.const 3))
       (then
         (local.set $at (i32.add (local.get $at)
-          (i32.shl
+          (i32.add
             (i32.add
               (f64.lt (f64.load offset=248 (local.get $node)) (local.get $index))
-              (f64.lt (f64.load offset=312 (local.get $node)) (local.get $index)))
-            (i32.const 6))))))
-    (local.set $at (i32.add (local.get $at)
+              (f64.lt (f64.load offset=280 (local.get $node)) (local.get $index)))
+            (f64.lt (f64.load offset=312 (local.get $node)) (local.get $index)))))))
+    (local.set $at (i32.add (local.get $node) (i32.shl (local.get $at) (i32.const 5))))
+    (i32.add (local.get $at)
       (i32.shl
         (i32.add
           (i32.add
-            (f64.lt (f64.load offset=136 (local.get $at)) (local.get $index))
-            (f64.lt (f64.load offset=152 (local.get $at)) (local.get $index)))
-          (f64.lt (f64.load offset=168 (local.get $at)) (local.get $index)))
-        (i32.const 4))))
-    (i32.add (local.get $at)
-      (i32.shl (f64.lt (f64.load offset=128 (local.get $at)) (local.get $index)) (i32.const 3))))
+            (f64.lt (f64.load offset=128 (local.get $at)) (local.get $index))
+            (f64.lt (f64.load offset=136 (local.get $at)) (local.get $index)))
+          (f64.lt (f64.load offset=144 (local.get $at)) (local.get $index)))
+        (i32.const 3))))
 
   ;; The slot that belongs to a pivot, by their addresses.
   (func $slotAt (param $node i32) (param $pivot i32) (result i32)
