@@ -5,10 +5,20 @@ import { isParent, isSlot, type Loads, type Reading, type Sabotage, throughLoads
 /** Points at what is not there yet. */
 export const publishesFirst: Sabotage = ({ core }, { published }) => {
   if (published === undefined) throw new Error("publishesFirst: the write publishes no node");
+  const { node, slot, to } = published;
+  let isReserved = false;
   const reserve = core.reserve.bind(core);
   core.reserve = (nodes) => {
     reserve(nodes);
-    core.publish(published.node, published.slot, published.to);
+    isReserved = true;
+    core.publish(node, slot, to);
+  };
+  // A store into one slot reserves nothing, and may get another node than one that has.
+  const newNode = core.newNode.bind(core);
+  core.newNode = () => {
+    const built = newNode();
+    if (!isReserved) core.publish(node, slot, built | (to & layout.TAG_MASK));
+    return built;
   };
 };
 

@@ -3,7 +3,8 @@
  * the top of maple-threads.ts.
  *
  * The writer also reclaims: a node whose grace period is over is poisoned. Indices are chosen so that one is in
- * the range written and changes, and one at its other end. In RCU mode append and slot_store do not happen (they
+ * the range written and changes, and one at its other end or behind it. Stores into one slot, in scenes whose names begin
+ * with "in", take a short way of their own (quick-store.ts). In RCU mode append and slot_store do not happen (they
  * are node_stores there), so they are checked in a tree whose readers take the lock.
  */
 import type { Model } from "@faultline/interleave";
@@ -50,7 +51,17 @@ const WILD = /nothing that orders them|neither old nor new|RangeError|spun on|no
 
 type SceneName = keyof typeof SCENES;
 /** Those that replace nodes. */
-const REPLACING = ["rootLeaf", "leaf", "rebalanced", "split", "spanning", "everything", "cleared"] as const;
+const REPLACING = [
+  "rootLeaf",
+  "leaf",
+  "inRootLeaf",
+  "inLeaf",
+  "rebalanced",
+  "split",
+  "spanning",
+  "everything",
+  "cleared",
+] as const;
 
 /** The two indices that the readers of a scene look up: in the range, and at its end. */
 const INDICES: Readonly<Record<SceneName, readonly [number, number]>> = {
@@ -59,6 +70,8 @@ const INDICES: Readonly<Record<SceneName, readonly [number, number]>> = {
   rootLeaf: [15, 24],
   border: [20, 25],
   leaf: [5, 14],
+  inRootLeaf: [12, 16],
+  inLeaf: [12, 16],
   replaced: [10, 19],
   erased: [10, 19],
   rebalanced: [39, 40],
@@ -141,7 +154,7 @@ function killed(name: (typeof REPLACING)[number]): ModelPair {
     broken: against(scene, reading, { writes: twins.killsFirst }),
     finds: /nobody writes what is spun on/,
     options: { kills: 1, killable: [1] },
-    isLong: name !== "rootLeaf",
+    isLong: name !== "rootLeaf" && name !== "inRootLeaf",
   };
 }
 
@@ -169,7 +182,7 @@ function step(name: SceneName, sections: Sections, from: number, to: number): Mo
       ? against(scene, reading, { writes: removeGracePeriod })
       : against(scene, twins.withoutVersion(reading)),
     finds: WILD,
-    isLong: !isOne && name !== "rootLeaf",
+    isLong: !isOne && name !== "rootLeaf" && name !== "inLeaf",
   };
 }
 
@@ -280,6 +293,7 @@ export const pairs: readonly ModelPair[] = [
   step("split", "one section", 10, 16),
   step("rebalanced", "one section", 39, 40),
   step("rootLeaf", "many sections", 15, 24),
+  step("inLeaf", "many sections", 10, 12),
   step("split", "many sections", 10, 12),
   step("rebalanced", "many sections", 39, 40),
   ...(Object.keys(GAP_SCENES) as (keyof typeof GAP_SCENES)[]).map((name) => gap(name)),

@@ -9,7 +9,7 @@
  *   1088  RCU domain, 16 + 16 * agentsMax words
  *   1616  first carve-outs of allocWords (with agentsMax 32), up to the end of the chunk
  *   4096  chunks of 4096 words each: a slab of one cache, or more carve-outs
- *     …   words (grows in chunks, doubling, up to words max)
+ *     …   words (grows in chunks, see region.ts, up to words max)
  *
  * Promises. A word index never changes its meaning while it is allocated: growth does not move words, it
  * only makes views out of date. A chunk that has become a slab or a carve-out stays that for good, so memory

@@ -10,8 +10,8 @@
  * per access in V8.
  *
  * Memory order: WORDS is stored with Atomics after the buffer has grown. An agent that meets a word beyond
- * its views got it through a lock or an Atomics load of a published word, both later than that store, so its
- * refresh() sees a length that covers the word.
+ * its views got it through a lock or an Atomics load of a published word, both later than that store, so the plain
+ * load in refresh() sees a length that covers the word. Growth that nothing has told of yet is of no use to anybody.
  */
 import { type Agents, currentAgentId, RobustSpinLock, type SharedMemory, SpinLock } from "@faultline/sync";
 import { ArenaError } from "./errors.ts";
@@ -20,6 +20,9 @@ import * as L from "./layout.ts";
 
 /** Words of a freed object, and of an outgrown unshared buffer, in debug mode. */
 export const POISON = 0x6b6b6b6b;
+
+/** Buffers of fewer words double. */
+const DOUBLED_BELOW = 2 ** 22;
 
 /** Package-internal: the memory under an `Arena` and its caches. */
 export class Region {
@@ -64,9 +67,10 @@ export class Region {
     return this.agents?.self ?? currentAgentId();
   }
 
-  /** Re-creates the views if another agent has grown the buffer. Cost: one Atomics load if not. */
+  /** Re-creates the views if another agent has grown the buffer. Cost: one load if not. */
   refresh(): Int32Array {
-    if (this.lock !== undefined && Atomics.load(this.i32, L.WORDS) !== this.i32.length) this.#view();
+    // interleave: intended race - see the top of the file
+    if (this.i32[L.WORDS] !== this.i32.length) this.#view();
     return this.i32;
   }
 
@@ -79,8 +83,7 @@ export class Region {
   enter(): void {
     if (this.lock === undefined) return;
     this.lock.lock();
-    // A plain load is enough: the buffer only grows under this lock.
-    if (this.i32[L.WORDS] !== this.i32.length) this.#view();
+    this.refresh();
   }
 
   /** Gives the lock back. */
@@ -143,9 +146,9 @@ export class Region {
     if (wordsNeeded > wordsMax) return false;
     // Memory of WebAssembly grows in pages, and so does what may be at most.
     const needed = this.memory === undefined ? wordsNeeded : L.roundUp(wordsNeeded, L.PAGE_BYTES / 4);
-    const doubled = Math.min(wordsMax, Math.max(needed, this.i32.length * 2));
-    // The host may refuse the doubled size and still have room for what is needed.
-    return this.#growTo(doubled) || (doubled > needed && this.#growTo(needed));
+    const wanted = Math.min(wordsMax, Math.max(needed, this.i32.length + growth(this.i32.length)));
+    // The host may refuse that size and still have room for what is needed.
+    return this.#growTo(wanted) || (wanted > needed && this.#growTo(needed));
   }
 
   #growTo(words: number): boolean {
@@ -187,6 +190,14 @@ export class Region {
     this.f64 = new Float64Array(this.buffer, 0, bytes / 8);
     this.u8 = new Uint8Array(this.buffer, 0, bytes);
   }
+}
+
+/**
+ * Words that a buffer of `words` grows by: below 16 MiB by as many, then by an eighth. So little of a large buffer is not used
+ * yet; and an unshared one, which is copied to grow, has been copied nine times over at most.
+ */
+function growth(words: number): number {
+  return words < DOUBLED_BELOW ? words : L.roundUp(words >> 3, L.PAGE_BYTES / 4);
 }
 
 /** Is this buffer one that other agents may see? */

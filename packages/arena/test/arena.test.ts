@@ -107,6 +107,18 @@ describe.each([{ shared: false }, { shared: true }])("an arena with shared: $sha
     expect(arena.i32.length).toBeGreaterThan(4096);
   });
 
+  it("doubles below 16 MiB, and grows by an eighth from there on", () => {
+    const MIB = 2 ** 20;
+    const arena = Arena.create({ shared, bytes: 4 * MIB, bytesMax: 22 * MIB });
+    const sizes = new Set<number>();
+    for (let used = 0; used < 21; used++) {
+      arena.allocWords(MIB / 4);
+      sizes.add(arena.stats().bytes / MIB);
+    }
+    expect([...sizes]).toEqual([4, 8, 16, 18, 20.25, 22]);
+    arena.validate();
+  });
+
   it("keeps a read section open across growth", () => {
     const arena = Arena.create({ shared, bytes: KIB16, bytesMax: 2 ** 22, debug: true });
     arena.rcu.readLock();

@@ -20,6 +20,9 @@ const peer = (library: string, usual: boolean, load: () => Promise<Contestant>):
   load,
 });
 
+/** Ours without its calls. */
+export const BARE_LOOPS = "loops over our words";
+
 /** All of them, ours first. */
 export const ENTRANTS: readonly Entrant[] = [
   {
@@ -42,6 +45,13 @@ export const ENTRANTS: readonly Entrant[] = [
     role: "bound",
     usual: true,
     load: async () => (await import("./contestants/faultline-shared.ts")).contestantOf(false),
+  },
+  {
+    library: BARE_LOOPS,
+    mode: "local",
+    role: "bound",
+    usual: true,
+    load: async () => (await import("./contestants/bare-loops.ts")).contestant,
   },
   {
     library: "faultline in the kernel's geometry",

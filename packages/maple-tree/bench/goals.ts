@@ -55,6 +55,11 @@ const BESIDE_WRITER = 0.8;
 const LMDB_RATIO = 10;
 const GAP_GROWTH = 1.6;
 
+/** Ranges among which a search for a gap is held against one among a million. */
+export const FEW = 1e4;
+/** That, as what a goal is beside. */
+export const ITSELF_AT_FEW = "itself at 1e4";
+
 type Mode = "local" | "shared";
 
 /** All figures of a run, to be asked for. */
@@ -174,10 +179,10 @@ function* besideC(figures: Figures): Generator<Verdict> {
 /** A search for a gap takes hardly longer among a million ranges than among ten thousand. */
 function* growth(figures: Figures, mode: Mode): Generator<Verdict> {
   for (const workload of ["W6 gap easy low", "W6 gap easy high", "W6 gap hard low", "W6 gap hard high"]) {
-    const few = figures.ours(workload, 1e4, mode);
+    const few = figures.ours(workload, FEW, mode);
     const many = figures.ours(workload, 1e6, mode);
     if (few && many)
-      yield atMost(workload, 1e6, mode, "itself at 1e4", many.nsPerOp / few.nsPerOp, GAP_GROWTH, "x");
+      yield atMost(workload, 1e6, mode, ITSELF_AT_FEW, many.nsPerOp / few.nsPerOp, GAP_GROWTH, "x");
   }
 }
 

@@ -65,7 +65,7 @@ function workloadsOf(text: string | undefined): string[] {
 
 /** Fewer rounds where each takes long. */
 function roundsOf(text: string | undefined, n: number): number {
-  if (text === undefined) return n <= 1e4 ? 5 : n <= 1e5 ? 3 : 2;
+  if (text === undefined) return n <= 1e4 ? 8 : n <= 1e5 ? 6 : 3;
   const rounds = Number(text);
   if (!Number.isInteger(rounds) || rounds < 1) refuse(`--rounds must be an integer >= 1, got ${text}`);
   return rounds;
@@ -100,7 +100,7 @@ if (values.n === undefined && gaps.length > 0) {
   // How the search for a gap grows from here to a million ranges.
   const ours = entrants.filter(({ role }) => role === "ours");
   figures.push(
-    ...(await contest(ours, 1e4, { workloads: gaps, rounds: roundsOf(values.rounds, 1e4), progress })),
+    ...(await contest(ours, 1e4, { workloads: gaps, rounds: roundsOf(values.rounds, 1e4), progress, cTree })),
   );
 }
 if (workloads.some((name) => MEMORY.startsWith(name))) {

@@ -19,7 +19,7 @@ function settle(): NodeJS.MemoryUsage {
 const { entrant, n } = JSON.parse(process.argv[2]) as { entrant: number; n: number };
 const contestant = await ENTRANTS[entrant].load();
 const inputs = inputsOf(n, 1);
-const random = n <= (contestant.most?.["W1"] ?? Number.POSITIVE_INFINITY);
+const random = n <= (contestant.mostShuffled ?? Number.POSITIVE_INFINITY);
 const before = settle();
 const start = performance.now();
 const map = contestant.make(false);

@@ -46,6 +46,8 @@ export interface Contestant {
   bulk?(layout: Layout): { ms: number; map: RangeMap };
   /** Runs changes together, where a library pays per transaction. */
   batch?(map: RangeMap, fn: () => void): void;
+  /** So many ranges can be inserted in random order at most; more are inserted in theirs. */
+  readonly mostShuffled?: number;
   /** Workloads it does not take part in, or only up to a number of ranges. */
   readonly most?: Readonly<Record<string, number>>;
   /** Look-ups, where a million would take too long. */

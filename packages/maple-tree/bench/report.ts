@@ -3,6 +3,7 @@
 import { C_LIBRARY } from "./c-tree.ts";
 import type { Figure } from "./contest.ts";
 import { Figures, type Verdict, verdicts } from "./goals.ts";
+import { notes } from "./notes.ts";
 import { READERS } from "./readers.ts";
 import { MEMORY, WORKLOADS } from "./workloads.ts";
 
@@ -101,8 +102,10 @@ export function reportOf(
     ? [`### Readers in workers\n\n${readersTable(all)}`]
     : [];
   const aims = goals.length === 0 ? [] : [`### Goals\n\n${goalsTable(goals)}`];
+  const why = notes(new Figures(all), goals);
+  const missed = why.length === 0 ? [] : [`### Why goals are missed\n\n${why.join("\n")}`];
   const middle = medians ? times(", medians", "medianNsPerOp") : [];
-  return [...times("", "nsPerOp"), ...memory, ...workers, ...aims, ...middle].join("\n\n");
+  return [...times("", "nsPerOp"), ...memory, ...workers, ...aims, ...missed, ...middle].join("\n\n");
 }
 
 /** What the README shows of it: one number of ranges, memory, readers and goals. */

@@ -4,7 +4,7 @@
  * Source: Linux lib/maple_tree.c, mtree_alloc_range(), mtree_alloc_rrange(), mas_alloc_cyclic().
  */
 import type { TreeCore } from "./core.ts";
-import { checkIndex, MapleError } from "./errors.ts";
+import { checkIndex, checkIndexOf, MapleError } from "./errors.ts";
 import { searchGap } from "./gap.ts";
 import { readRange } from "./ranges.ts";
 
@@ -104,8 +104,8 @@ function searchAligned(core: TreeCore, request: Required<GapRequest>, fromTop: b
 }
 
 function checkAlignment(core: TreeCore, call: string, align: number, alignOffset: number): void {
-  checkIndex(`${call}: align`, align, core.maxIndex);
-  checkIndex(`${call}: alignOffset`, alignOffset, core.maxIndex);
+  checkIndexOf(call, "align", align, core.maxIndex);
+  checkIndexOf(call, "alignOffset", alignOffset, core.maxIndex);
   if (align < 1) throw new MapleError("EINVAL", `${call}: align must be at least 1, got ${align}`);
   if (alignOffset >= align) {
     throw new MapleError("EINVAL", `${call}: alignOffset ${alignOffset} is not below align ${align}`);
@@ -115,9 +115,9 @@ function checkAlignment(core: TreeCore, call: string, align: number, alignOffset
 /** @throws MapleError `EINVAL` naming what is wrong with the request for a gap */
 function checkGapRequest(core: TreeCore, call: string, min: number, max: number, size: number): void {
   const { gaps, maxIndex } = core;
-  checkIndex(`${call}: min`, min, maxIndex);
-  checkIndex(`${call}: max`, max, maxIndex);
-  checkIndex(`${call}: size`, size, maxIndex);
+  checkIndexOf(call, "min", min, maxIndex);
+  checkIndexOf(call, "max", max, maxIndex);
+  checkIndexOf(call, "size", size, maxIndex);
   if (!gaps) throw new MapleError("EINVAL", `${call}: the tree was made without gaps`);
   if (max < min) throw new MapleError("EINVAL", `${call}: max ${max} is below min ${min}`);
   if (size === 0 || max - min < size - 1) {

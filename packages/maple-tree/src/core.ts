@@ -104,9 +104,9 @@ export class TreeCore {
   assertWrite: (() => void) | undefined = undefined;
   readonly #lock: SpinLock | RobustSpinLock | undefined;
   #steps: StepEvent[] = [];
-  /** What the lock has repaired before it was given to us. */
   /** Puts the tree right after a writer has died in it (recover.ts); set by the tree whose core this is. */
   onRecover: ((core: TreeCore) => Recovery) | undefined = undefined;
+  /** What the lock has repaired before it was given to us. */
   #recovered: Recovery | undefined = undefined;
 
   private constructor(arena: Arena, header: number) {
@@ -312,6 +312,15 @@ export class TreeCore {
     else i32[word] = i32[word]! + 1;
   }
 
+  /**
+   * Names the parent of a child that other nodes have named, too. A reader that loads the word at the same time only
+   * asks whether the node is dead, and no parent says so: it may find either. The store is plain since the next ones
+   * need not wait for it; of a node's children most are in no cache.
+   */
+  adopt(child: number, parent: number): void {
+    this.arena.i32[child + PARENT] = parent; // interleave: intended race - see above
+  }
+
   /** Stores a word which readers may load at the same time: with Atomics if there can be any. */
   put(word: number, value: number): void {
     if (this.concurrent) Atomics.store(this.arena.i32, word, value);
@@ -329,6 +338,11 @@ export class TreeCore {
   /** May nodes be overwritten? Not under readers, nor while somebody wants to hear of each new one. */
   get inPlace(): boolean {
     return !this.rcu && !this.observed;
+  }
+
+  /** Does anybody want to be asked before a write, or to know its steps? Then there is no short way to do it. */
+  get isWatched(): boolean {
+    return this.observed || this.onAllocate !== undefined || this.#checksLock;
   }
 
   /** Does anybody want to know the steps of a write? */
@@ -426,8 +440,7 @@ export class TreeCore {
 
   /** Only writers count, under the lock. */
   #count(change: number): void {
-    const word = this.header + NODES;
-    this.put(word, this.arena.i32[word]! + change);
+    this.arena.i32[this.header + NODES]! += change; // interleave: intended race - looked at without the lock, to be shown
   }
 }
 

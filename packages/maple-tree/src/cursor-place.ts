@@ -5,8 +5,15 @@
 import type { TreeCore } from "./core.ts";
 import { checkIndex, checkRange } from "./errors.ts";
 import * as L from "./layout.ts";
+import { LIST_SHORTEST } from "./scan.ts";
 import { newPlace, nextLeaf, type Place, stepTo, walkTo } from "./walk.ts";
-import { type Descent, LIST_ENTRY as ENTRY, LIST_FIRST as FIRST, LIST_LAST as LAST } from "./wasm/descent.ts";
+import {
+  type Descent,
+  LIST_ENTRY as ENTRY,
+  LIST_FIRST as FIRST,
+  LIST_LAST as LAST,
+  LIST_MOST,
+} from "./wasm/descent.ts";
 
 // V8 folds constants of the module itself, but loads imported ones each time; see layout.ts.
 const { PIVOTS_F64, SLOTS, VERSION } = L;
@@ -47,6 +54,8 @@ export class CursorPlace {
   #listed = false;
   #listAt = 0;
   #listCount = 0;
+  /** How many the next list is to have. */
+  #listMost = LIST_SHORTEST;
   /** Errno of status `error`, 0 otherwise. */
   error = 0;
   protected readonly core: TreeCore;
@@ -211,6 +220,7 @@ export class CursorPlace {
     ) {
       this.#listed = true;
       this.#listAt = this.#listCount = 0;
+      this.#listMost = LIST_SHORTEST;
     }
     const stands = this.placed && !this.within && this.#status === "active" && !core.concurrent;
     if (stands && place.first === this.#index && place.last === this.#last) this.#quick = this.version;
@@ -251,11 +261,16 @@ export class CursorPlace {
     return entry;
   }
 
-  /** {@link quickNext} among writers: see `#listed`. */
+  /**
+   * {@link quickNext} among writers: see `#listed`. A plain load of the version tells of every write that happened
+   * before this step (its own agent's, or one it has synchronized with); beside any other the step may as well be the
+   * one that came first.
+   */
   #nextOfList(max: number): number {
     const { core } = this;
     const descent = core.descent!;
-    const current = descent.listOwner === this && this.version === descent.load(core.versionAddress);
+    // interleave: intended race - see above
+    const current = descent.listOwner === this && this.version === core.arena.i32[core.header + VERSION]!;
     if ((!current || this.#listAt === this.#listCount) && !this.#fillList(descent)) return 0;
     const at = this.#listAt;
     const list = descent.list >> 1;
@@ -269,7 +284,7 @@ export class CursorPlace {
     return core.arena.i32[descent.list + LIST_ENTRY + at]!;
   }
 
-  /** Lists the ranges from behind this one to the end of a leaf. @returns whether there are any, in a tree at rest */
+  /** Lists the ranges from behind this one to the end of some leaf. @returns whether there are any, in a tree at rest */
   #fillList(descent: Descent): boolean {
     const { core } = this;
     this.version = descent.load(core.versionAddress);
@@ -278,8 +293,11 @@ export class CursorPlace {
     if (this.#last === core.maxIndex || (this.version & 1) !== 0) return false;
     descent.listOwner = this;
     core.readBegin();
-    const count = descent.leafFrom(core.rootAddress, this.#last + 1, descent.list * 4, core.maxIndex);
+    const { rootAddress, maxIndex } = core;
+    const list = descent.list * 4;
+    const count = descent.rangesFrom(rootAddress, this.#last + 1, list, maxIndex, this.#listMost, maxIndex);
     core.readEnd();
+    this.#listMost = Math.min(2 * this.#listMost, LIST_MOST);
     this.#listCount = Math.max(count, 0);
     return count > 0;
   }

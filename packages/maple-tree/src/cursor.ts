@@ -31,7 +31,7 @@ import {
 import type { TreeCore } from "./core.ts";
 import type { Position } from "./cursor-place.ts";
 import { CursorSteps } from "./cursor-steps.ts";
-import { checkIndex, checkRange, MapleError } from "./errors.ts";
+import { checkIndex, checkIndexOf, checkRange, MapleError } from "./errors.ts";
 import { searchGap } from "./gap.ts";
 import { endsAtRoot } from "./gap-refusal.ts";
 import { MAX_INDEX, MAX_NODE_ENTRY } from "./geometry.ts";
@@ -172,7 +172,7 @@ export class MapleCursor extends CursorSteps {
    * @throws MapleError `ENOMEM` with the tree unchanged. Locking: write lock held by the caller
    */
   erase(): number {
-    if (this.core.rootWord <= 0) return this.#eraseRoot();
+    if (this.core.root <= 0) return this.#eraseRoot();
     const entry = this.walk();
     if (entry === 0) return 0;
     this.#store(0);
@@ -196,11 +196,11 @@ export class MapleCursor extends CursorSteps {
 
   #emptyArea(call: string, min: number, max: number, size: number, fromTop: boolean): number {
     const core = this.core;
-    checkIndex(`${call}: min`, min, core.maxIndex);
-    checkIndex(`${call}: max`, max, core.maxIndex);
-    checkIndex(`${call}: size`, size, core.maxIndex);
+    checkIndexOf(call, "min", min, core.maxIndex);
+    checkIndexOf(call, "max", max, core.maxIndex);
+    checkIndexOf(call, "size", size, core.maxIndex);
     if (min > max || size === 0 || max - min < size - 1 || !core.gaps) return Errno.EINVAL;
-    const root = core.rootWord;
+    const { root } = core;
     const fresh = this.status === "start";
     // Called again without reset, the search goes on behind the area it found.
     let low = min;
@@ -251,7 +251,7 @@ export class MapleCursor extends CursorSteps {
 
   #store(entry: number): number {
     const core = this.core;
-    const root = core.rootWord;
+    const { root } = core;
     this.span = undefined;
     try {
       const store = (): number => write(this.#writer, this.index, this.last, entry, this.#bulk);
@@ -276,7 +276,7 @@ export class MapleCursor extends CursorSteps {
     this.placed = false;
     this.error = 0;
     // Nothing stored where there is no node: the kernel leaves the status which the walk to it found.
-    if (this.core.rootWord > 0) this.status = "active";
+    if (this.core.root > 0) this.status = "active";
     else if (root > 0 || entry !== 0) this.status = "start";
     else this.status = root === 0 ? "none" : "root";
     return old;

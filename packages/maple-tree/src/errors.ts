@@ -37,10 +37,14 @@ export function checkIndex(what: string, value: number, max: number): void {
   }
 }
 
+/** {@link checkIndex} for calls of several names, whose message is put together only if it is needed. */
+export function checkIndexOf(call: string, argument: string, value: number, max: number): void {
+  if (!isIndex(value, max)) checkIndex(`${call}: ${argument}`, value, max);
+}
+
 /** @throws RangeError for a value which is no index up to `max`, MapleError `EINVAL` if `last < first` */
 export function checkRange(call: string, first: number, last: number, max: number): void {
-  // The names are put together only for an error.
-  if (!isIndex(first, max)) checkIndex(`${call}: first`, first, max);
-  if (!isIndex(last, max)) checkIndex(`${call}: last`, last, max);
+  checkIndexOf(call, "first", first, max);
+  checkIndexOf(call, "last", last, max);
   if (last < first) throw new MapleError("EINVAL", `${call}: last ${last} is below first ${first}`);
 }

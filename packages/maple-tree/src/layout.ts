@@ -17,7 +17,7 @@
  *          reader needs no depth
  * pivot    last index of the slot, inclusive. Slot i covers pivot[i-1]+1 … pivot[i]
  *          Behind the last used slot all pivots are Infinity, up to word 95: a search looks at any of
- *          them without asking how many there are. Eight pivots are one cache line
+ *          them without asking how many there are. Four pivots are half a cache line
  * gap      longest run of free indices below the slot
  *
  * Two things differ from the kernel's nodes. The last used slot always has its pivot, equal to the largest

@@ -71,7 +71,7 @@ function editedCopy(w: WriteState): number {
 }
 
 /** Copies slots `from` up to but not `to` to slot `at` of another leaf and behind. @returns the slot after them */
-function copySlots(
+export function copySlots(
   i32: Int32Array,
   f64: Float64Array,
   leaf: number,

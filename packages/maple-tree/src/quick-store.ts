@@ -1,15 +1,19 @@
 /*
- * The common store: a value into one slot of a leaf which has room for it, in a tree without readers beside the writer.
- * It needs no path, no reservation and no list of items: append, slot_store, exact_fit and node_store in one. Whatever
- * it does not do is left to write.ts, which does all of this too.
+ * The common store: a value into one slot of a leaf which has room for it. It needs no path, no reservation of nodes
+ * that might be wanted and no list of items: append, slot_store, exact_fit and node_store in one. Whatever it does not
+ * do is left to write.ts, which does all of this too.
  *
  * The leaf of the last such store is remembered. If no other write has happened since and the range lies in it, the
  * way down is saved; so ascending and clustered stores cost a search in one node.
+ *
+ * In RCU mode the effects are those at the top of leaf-store.ts, in that order: a store of the slot for an exact fit, or
+ * else build, publish, dead, defer, gap. The only node is taken before the first of them, so a refusal changes nothing.
  */
 import { buildPart } from "./fill.ts";
 import { leafGap, updateGaps } from "./gap.ts";
-import { gapBelow } from "./items.ts";
+import { clearBehind, gapBelow } from "./items.ts";
 import * as L from "./layout.ts";
+import { copySlots } from "./leaf-store.ts";
 import { spliceChildren } from "./replace.ts";
 import { leafSlotOf, slotOf } from "./walk.ts";
 import type { WriteState } from "./write-state.ts";
@@ -18,11 +22,17 @@ import type { WriteState } from "./write-state.ts";
 const { GAPS_F64, META, NODE_MASK, PARENT, PIVOTS_F64, ROOT, SLOTS, TAG_MASK, VERSION } = L;
 const LEAF: typeof L.NodeType.Leaf = L.NodeType.Leaf;
 
-/** Stores `entry`, which is not 0, if that is simple. @returns whether it has; if not, nothing has changed */
+/**
+ * Stores `entry`, which is not 0, if that is simple.
+ *
+ * @returns whether it has; if not, nothing has changed. @throws MapleError `ENOMEM` with the tree unchanged
+ */
 export function quickStore(w: WriteState, first: number, last: number, entry: number): boolean {
   const { core } = w;
-  if (core.rcu || core.observed) return false;
-  const { i32, f64 } = core.arena;
+  const { arena, rcu } = core;
+  if (core.isWatched) return false;
+  if (rcu) arena.refresh();
+  const { i32, f64 } = arena;
   const version = core.header + VERSION;
   if (w.hintVersion !== i32[version]! || first < w.hintMin || last > w.hintMax) {
     if (!findLeaf(w, i32, f64, first, last)) return false;
@@ -35,17 +45,83 @@ export function quickStore(w: WriteState, first: number, last: number, entry: nu
   const slotMin = slot === 0 ? w.hintMin : f64[pivots + slot - 1]! + 1;
   const end = i32[leaf + META]! & 0xff;
   const grow = (first > slotMin ? 1 : 0) + (last < slotMax ? 1 : 0);
-  if (end + grow >= core.leafSlots) return slot === end && appendSplit(w, first, last, entry);
+  if (end + grow >= core.leafSlots) return !rcu && slot === end && appendSplit(w, first, last, entry);
   // The last leaf may be nearly empty: see appendSplit().
-  if (end + grow < core.leafSlotsMin && !(core.packs && w.hintMax === core.maxIndex)) return false;
-  const old = putInto(i32, f64, leaf, slot, end, slotMin, first, last, entry);
-  i32[leaf + META] = end + grow;
-  w.hintVersion = i32[version] = i32[version]! + 2;
+  const mayBeSmall = !rcu && core.packs && w.hintMax === core.maxIndex;
+  if (end + grow < core.leafSlotsMin && !mayBeSmall) return false;
+  const old = i32[leaf + SLOTS + slot]!;
   w.first = first;
   w.last = last;
   w.old = old;
-  if (core.gaps && old === 0) shrinkGap(w, i32, f64, leaf, slotMax - slotMin + 1);
+  if (rcu) {
+    storeBesideReaders(w, leaf, slot, end, slotMin, slotMax, entry);
+  } else {
+    putInto(i32, f64, leaf, slot, end, slotMin, first, last, entry);
+    i32[leaf + META] = end + grow;
+    i32[version] = i32[version]! + 2;
+  }
+  w.hintVersion = core.arena.i32[version]!;
+  if (core.gaps && old === 0) shrinkGap(w, w.hint, slotMax - slotMin + 1);
   return true;
+}
+
+/** In RCU mode: stores `entry` over `[w.first, w.last]`, which lies in one slot of `leaf`. */
+function storeBesideReaders(
+  w: WriteState,
+  leaf: number,
+  slot: number,
+  end: number,
+  slotMin: number,
+  slotMax: number,
+  entry: number,
+): void {
+  const { core } = w;
+  core.writeBegin();
+  try {
+    if (w.first === slotMin && w.last === slotMax) core.put(leaf + SLOTS + slot, entry);
+    else w.hint = replaceLeaf(w, leaf, slot, end, slotMin, slotMax, entry);
+  } finally {
+    core.writeEnd();
+  }
+}
+
+/** @returns the leaf that has replaced `leaf` */
+function replaceLeaf(
+  w: WriteState,
+  leaf: number,
+  slot: number,
+  end: number,
+  slotMin: number,
+  slotMax: number,
+  entry: number,
+): number {
+  const { core } = w;
+  const node = core.newNode();
+  const { i32, f64 } = core.arena;
+  const slots = node + SLOTS;
+  const pivots = (node >> 1) + PIVOTS_F64;
+  const old = i32[leaf + SLOTS + slot]!;
+  let count = copySlots(i32, f64, leaf, 0, slot, node, 0);
+  if (w.first > slotMin) {
+    i32[slots + count] = old;
+    f64[pivots + count++] = w.first - 1;
+  }
+  i32[slots + count] = entry;
+  f64[pivots + count++] = w.last;
+  if (w.last < slotMax) {
+    i32[slots + count] = old;
+    f64[pivots + count++] = slotMax;
+  }
+  count = copySlots(i32, f64, leaf, slot + 1, end + 1, node, count);
+  clearBehind(i32, f64, node, LEAF, count);
+  i32[node + META] = count - 1;
+  const parent = i32[leaf + PARENT]!;
+  i32[node + PARENT] = parent;
+  core.publish(parent < 0 ? 0 : parent & NODE_MASK, parent & TAG_MASK, node | LEAF);
+  core.markDead(leaf);
+  // As many nodes as before: nothing to count.
+  core.cache.freeDeferred(leaf);
+  return node;
 }
 
 /** Finds the leaf of `first` and remembers it; `false` if the range leaves it, or there is no node. */
@@ -70,7 +146,7 @@ function findLeaf(w: WriteState, i32: Int32Array, f64: Float64Array, first: numb
   return true;
 }
 
-/** Cuts up to three slots out of slot `slot`, which begins at `slotMin`. @returns what it held */
+/** Cuts up to three slots out of slot `slot`, which begins at `slotMin`. */
 function putInto(
   i32: Int32Array,
   f64: Float64Array,
@@ -81,7 +157,7 @@ function putInto(
   first: number,
   last: number,
   entry: number,
-): number {
+): void {
   const slots = leaf + SLOTS;
   const pivots = (leaf >> 1) + PIVOTS_F64;
   const old = i32[slots + slot]!;
@@ -101,7 +177,6 @@ function putInto(
     i32[slots + at + 1] = old;
     f64[pivots + at + 1] = slotMax;
   }
-  return old;
 }
 
 /**
@@ -141,7 +216,8 @@ function appendSplit(w: WriteState, first: number, last: number, entry: number):
 }
 
 /** A run of `run` free indices has become shorter. */
-function shrinkGap(w: WriteState, i32: Int32Array, f64: Float64Array, leaf: number, run: number): void {
+function shrinkGap(w: WriteState, leaf: number, run: number): void {
+  const { i32, f64 } = w.core.arena;
   const parent = i32[leaf + PARENT]!;
   if (parent < 0) return;
   const known = f64[((parent & NODE_MASK) >> 1) + GAPS_F64 + (parent & TAG_MASK)]!;

@@ -8,7 +8,7 @@ import * as L from "./layout.ts";
 import { listFrom, listWord, OWN_LIST } from "./scan.ts";
 import type { ValueTable } from "./value-table.ts";
 import { newPlace, nextLeaf, type Place, walkAlone } from "./walk.ts";
-import { LIST_ENTRY as ENTRY, LIST_FIRST as FIRST, LIST_LAST as LAST } from "./wasm/descent.ts";
+import { LIST_ENTRY as ENTRY, LIST_FIRST as FIRST, LIST_LAST as LAST, LIST_MOST } from "./wasm/descent.ts";
 
 // V8 folds constants of the module itself, but loads imported ones each time; see layout.ts.
 const { PIVOTS_F64, SLOTS } = L;
@@ -113,7 +113,7 @@ export class RangeScan {
     this.#goOn(low);
   }
 
-  /** Leaf by leaf until the batch is full: of a leaf that does not fit the rest is read again by the next call. */
+  /** List by list until the batch is full: of a leaf that does not fit the rest is read again by the next call. */
   #readList(): void {
     const core = this.#core;
     const place = this.#place;
@@ -124,7 +124,7 @@ export class RangeScan {
     let { count } = this;
     let at = this.#at;
     while (count < entry.length && at <= to) {
-      const found = listFrom(core, at, place);
+      const found = listFrom(core, at, to, Math.min(entry.length - count, LIST_MOST), place);
       const { f64, i32 } = word === 0 ? OWN_LIST : core.arena;
       const most = Math.min(found, entry.length - count);
       for (let n = 0; n < most; n++) {

@@ -13,12 +13,13 @@
  * scan, no more, and a visitor that needs what entries refer to opens a read section around the whole scan.
  * An agent's list is one for all its scans: `listOwner` tells a scan whether its visitor has had it written anew.
  *
- * In WebAssembly memory the list is made by one call, `leafFrom` of wasm/descent.wat; else here.
+ * In WebAssembly memory the list is made by one call, `rangesFrom` of wasm/descent.wat, which goes on to the next leaves
+ * below the same parent until the list is as long as wanted, all in one read section; else here, a leaf at a time.
  */
 import type { TreeCore } from "./core.ts";
 import * as L from "./layout.ts";
 import { newPlace, nextLeaf, type Place, walkAlone, walkTo } from "./walk.ts";
-import { LIST_ENTRY as ENTRY, LIST_FIRST as FIRST, LIST_LAST as LAST } from "./wasm/descent.ts";
+import { LIST_ENTRY as ENTRY, LIST_FIRST as FIRST, LIST_LAST as LAST, LIST_MOST } from "./wasm/descent.ts";
 
 // V8 folds constants of the module itself, but loads imported ones each time; see layout.ts.
 const { PARENT, PIVOTS_F64, SLOTS, SLOTS_MAX, VERSION } = L;
@@ -97,8 +98,11 @@ function scanConcurrent(core: TreeCore, from: number, to: number, visit: EntryVi
   const base = word >> 1;
   let at = from;
   let lowest = 0;
+  // Short at first, for a visitor that soon ends the scan.
+  let most = LIST_SHORTEST;
   for (;;) {
-    const count = listFrom(core, at, place);
+    const count = listFrom(core, at, to, most, place);
+    most = Math.min(2 * most, LIST_MOST);
     const f64 = word === 0 ? OWN_F64 : core.arena.f64;
     const i32 = word === 0 ? OWN_I32 : core.arena.i32;
     let next = f64[base]! + 1;
@@ -117,6 +121,9 @@ function scanConcurrent(core: TreeCore, from: number, to: number, visit: EntryVi
   }
 }
 
+/** Ranges in the first list of a walk over many; each further one is twice as long. */
+export const LIST_SHORTEST = 16;
+
 /** Word of the list in WebAssembly memory, 0 if there is none. */
 export function listWord(core: TreeCore): number {
   return core.descent === undefined ? 0 : core.descent.list;
@@ -126,28 +133,30 @@ export function listWord(core: TreeCore): number {
 export const OWN_LIST: LeafList = OWN;
 
 /**
- * Lists what is stored from the range of `at` to the end of its leaf, in a read section of its own.
+ * Lists what is stored from the range of `at` to the end of a leaf, in a read section of its own: of its leaf, or in
+ * WebAssembly memory of one further on, once there are `most` ranges or a leaf that reaches `to`.
  *
+ * @param most - 1..{@link LIST_MOST}
  * @param place - the owner of the list from now on
  * @returns the number of ranges
  */
-export function listFrom(core: TreeCore, at: number, place: Place): number {
+export function listFrom(core: TreeCore, at: number, to: number, most: number, place: Place): number {
   if (listWord(core) === 0) {
     OWN.listOwner = place;
     return listLeaf(core, at, place);
   }
   core.descent!.listOwner = place;
-  return listLeafInWasm(core, at, place);
+  return listInWasm(core, at, to, most, place);
 }
 
 /** {@link listFrom} in WebAssembly memory. */
-function listLeafInWasm(core: TreeCore, at: number, place: Place): number {
+function listInWasm(core: TreeCore, at: number, to: number, most: number, place: Place): number {
   const descent = core.descent!;
   const { list } = descent;
   core.readBegin();
   try {
     for (;;) {
-      const count = descent.leafFrom(core.rootAddress, at, list * 4, core.maxIndex);
+      const count = descent.rangesFrom(core.rootAddress, at, list * 4, core.maxIndex, most, to);
       if (count >= 0) return count;
       walkTo(core, at, place);
       // Unless a write has just given the tree a node.

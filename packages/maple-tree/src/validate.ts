@@ -7,7 +7,7 @@
  *   I4  pivots within limits, the last one closes the node     I10 no leaf ends empty, except at the end
  *   I5  nothing behind the last used slot                      I11 all leaves at the same depth, no holes
  *   I6  every child of an internal node is there               I12 pivots strictly increase
- *   I13 every node is allocated, and their number is right
+ *   I13 every node is allocated, and their number is right     I14 no write has been left under way
  *
  * Source: Linux lib/maple_tree.c, mt_validate().
  */
@@ -18,7 +18,7 @@ import { endOf } from "./path.ts";
 
 /** A broken promise of the tree. */
 export interface Violation {
-  /** `I1` … `I13`; see the top of validate.ts. */
+  /** `I1` … `I14`; see the top of validate.ts. */
   readonly invariant: string;
   /** Word of the node, 0 for the header. */
   readonly node: number;
@@ -54,6 +54,8 @@ export function validate(core: TreeCore): Violation[] {
   if (check.seen.size !== core.nodeCount) {
     report(check, "I13", 0, -1, `${check.seen.size} nodes reachable, the header counts ${core.nodeCount}`);
   }
+  const { version } = core;
+  if ((version & 1) !== 0) report(check, "I14", 0, -1, `version ${version} is odd, as during a write`);
   return check.violations;
 }
 

@@ -34,15 +34,17 @@ describe.each([{ agents: false }, { agents: true }])(
   },
 );
 
-describe("a tree with an external lock", () => {
+describe.each([{ rcu: true }, { rcu: false }])("a tree with an external lock, rcu: $rcu", ({ rcu }) => {
   it("asks before each write whether that is held", () => {
-    const tree = SharedMapleTree.create(Arena.create({ shared: true }), { lock: "external" });
+    const tree = SharedMapleTree.create(Arena.create({ shared: true }), { lock: "external", rcu });
     let isHeld = true;
     tree.assertWrite = () => {
       if (!isHeld) throw new Error("mmap_lock is not held for writing");
     };
-    tree.storeRange(1, 5, 3);
+    for (let n = 0; n < 9; n++) tree.storeRange(10 * n, 10 * n + 5, 3);
     isHeld = false;
+    // Into one slot, and over a border.
+    expect(() => tree.storeRange(2, 3, 4)).toThrow("mmap_lock is not held");
     expect(() => tree.storeRange(3, 9, 4)).toThrow("mmap_lock is not held");
     expect(() => tree.clear()).toThrow("mmap_lock is not held");
     expect(tree.load(4)).toBe(3);

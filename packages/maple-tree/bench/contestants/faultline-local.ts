@@ -1,16 +1,17 @@
-import { type Geometry, MAX_INDEX, MapleTree, type ValueScan } from "@faultline/maple-tree";
+import { type Geometry, type LocalCursor, MAX_INDEX, MapleTree, type ValueScan } from "@faultline/maple-tree";
 import type { Layout } from "../layout.ts";
 import type { Contestant, RangeMap } from "../range-map.ts";
 
 /** `MapleTree`: one thread, number values. */
 class LocalRanges implements RangeMap {
   readonly tree: MapleTree<number>;
-
+  readonly #cursor: LocalCursor<number>;
   readonly #found: (number | undefined)[] = [];
   #window: ValueScan<number> | undefined;
 
   constructor(tree: MapleTree<number>) {
     this.tree = tree;
+    this.#cursor = tree.cursor();
   }
 
   insert(start: number, end: number, value: number): void {
@@ -40,12 +41,10 @@ class LocalRanges implements RangeMap {
   }
 
   scan(): number {
-    const scan = this.tree.scan();
     let sum = 0;
-    while (scan.next() > 0) {
-      const { first, last, value, count } = scan;
-      for (let i = 0; i < count; i++) sum += first[i] + (last[i] + 1) + value[i];
-    }
+    this.tree.forEachRange(0, MAX_INDEX, (first, last, value) => {
+      sum += first + (last + 1) + value;
+    });
     return sum;
   }
 
@@ -75,13 +74,15 @@ class LocalRanges implements RangeMap {
 
   gapLow(low: number, high: number, size: number): number {
     if (high - low < size) return -1;
-    const cursor = this.tree.cursor();
+    const cursor = this.#cursor;
+    cursor.reset();
     return cursor.emptyArea(low, high - 1, size) === 0 ? cursor.index : -1;
   }
 
   gapHigh(low: number, high: number, size: number): number {
     if (high - low < size) return -1;
-    const cursor = this.tree.cursor();
+    const cursor = this.#cursor;
+    cursor.reset();
     return cursor.emptyAreaRev(low, high - 1, size) === 0 ? cursor.index : -1;
   }
 

@@ -1,5 +1,5 @@
 import { Arena } from "@faultline/arena";
-import { MAX_INDEX, type RangeScan, SharedMapleTree } from "@faultline/maple-tree";
+import { MAX_INDEX, type MapleCursor, type RangeScan, SharedMapleTree } from "@faultline/maple-tree";
 import type { Layout } from "../layout.ts";
 import type { Contestant, RangeMap } from "../range-map.ts";
 
@@ -9,12 +9,13 @@ const newArena = (wasm: boolean): Arena => Arena.create({ shared: true, bytesMax
 /** `SharedMapleTree` in RCU mode; every read has its read section, every write takes the lock. */
 export class SharedRanges implements RangeMap {
   readonly tree: SharedMapleTree;
-
+  readonly #cursor: MapleCursor;
   #found: Int32Array = new Int32Array(0);
   #window: RangeScan | undefined;
 
   constructor(tree: SharedMapleTree) {
     this.tree = tree;
+    this.#cursor = tree.cursor();
   }
 
   insert(start: number, end: number, value: number): void {
@@ -83,13 +84,15 @@ export class SharedRanges implements RangeMap {
 
   gapLow(low: number, high: number, size: number): number {
     if (high - low < size) return -1;
-    const cursor = this.tree.cursor();
+    const cursor = this.#cursor;
+    cursor.reset();
     return this.tree.locked(() => cursor.emptyArea(low, high - 1, size)) === 0 ? cursor.index : -1;
   }
 
   gapHigh(low: number, high: number, size: number): number {
     if (high - low < size) return -1;
-    const cursor = this.tree.cursor();
+    const cursor = this.#cursor;
+    cursor.reset();
     return this.tree.locked(() => cursor.emptyAreaRev(low, high - 1, size)) === 0 ? cursor.index : -1;
   }
 

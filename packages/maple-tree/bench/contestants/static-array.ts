@@ -85,5 +85,6 @@ class StaticRanges implements RangeMap {
 
 export const contestant: Contestant = {
   make: () => new StaticRanges(),
+  mostShuffled: 0,
   most: { W1: 0, W5: 0, W6: 0, W7: 0 },
 };

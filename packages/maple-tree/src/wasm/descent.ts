@@ -3,20 +3,23 @@
  * and the argument why they are right are in descent.wat; without them walk.ts does the same with Atomics.
  */
 import type { Arena } from "@faultline/arena";
+import { SLOTS_MAX } from "../layout.ts";
 import { DESCENT_HEX } from "./descent.generated.ts";
 
-/** Words of the list that `leafFrom` writes. */
-const LIST_WORDS = 144;
+/** Ranges that `rangesFrom` may be asked for; it lists the last leaf to its end. */
+export const LIST_MOST = 128;
+const LIST_ROOM = LIST_MOST + SLOTS_MAX - 1;
 /** Where in the list, counted in its own type, first indices, last indices and entries begin. */
 export const LIST_FIRST = 1;
-export const LIST_LAST = 29;
-export const LIST_ENTRY = 114;
+export const LIST_LAST: number = LIST_FIRST + LIST_ROOM;
+export const LIST_ENTRY: number = 2 * (LIST_LAST + LIST_ROOM);
+const LIST_WORDS = LIST_ENTRY + LIST_ROOM;
 
 /** The exports of descent.wat. Addresses are in bytes. */
 interface Exports {
   load(word: number): number;
   lookup(root: number, index: number): number;
-  leafFrom(root: number, index: number, list: number, maxIndex: number): number;
+  rangesFrom(root: number, index: number, list: number, maxIndex: number, most: number, to: number): number;
 }
 
 /** As much of the WebAssembly API as is used here; the library of types for it is the browser's. */
@@ -32,17 +35,23 @@ interface Platform {
 export class Descent {
   readonly load: Exports["load"];
   readonly lookup: Exports["lookup"];
-  readonly leafFrom: Exports["leafFrom"];
-  /** Word of the list which `leafFrom` writes for this agent, 0 if the arena has no room for it. */
-  readonly list: number;
-  /** Who has had it written last. */
+  readonly rangesFrom: Exports["rangesFrom"];
+  /** Who has had the list written last. */
   listOwner: object | undefined = undefined;
+  readonly #arena: Arena;
+  #list = -1;
 
-  constructor(from: Exports, list: number) {
+  constructor(from: Exports, arena: Arena) {
     this.load = from.load;
     this.lookup = from.lookup;
-    this.leafFrom = from.leafFrom;
-    this.list = list;
+    this.rangesFrom = from.rangesFrom;
+    this.#arena = arena;
+  }
+
+  /** Word of the list which `rangesFrom` writes for this agent, 0 if the arena has no room for it. */
+  get list(): number {
+    if (this.#list < 0) this.#list = listOf(this.#arena);
+    return this.#list;
   }
 }
 
@@ -58,7 +67,7 @@ export function descentOf(arena: Arena): Descent | undefined {
   if (memory?.backend !== "wasm" || platform === undefined) return undefined;
   compiled ??= new platform.Module(bytesOf(DESCENT_HEX));
   const instance = new platform.Instance(compiled, { maple: memory.handle() });
-  const descent = new Descent(instance.exports, listOf(arena));
+  const descent = new Descent(instance.exports, arena);
   descents.set(arena, descent);
   return descent;
 }
