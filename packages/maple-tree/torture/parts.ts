@@ -100,6 +100,19 @@ export function read(tree: SharedMapleTree, task: Task): Answer {
     wrong.push(`${what}: ${first}..${last} is ${entry} in a ${zoneOf(first)} block`);
   };
   const place = (): number => below(SPACE - 1);
+  const windowFrom = (from: number): number => Math.min(from + 400, SPACE - 2);
+  /** Judges ranges that come one behind the other, from the one of `from` on: none twice, no pinned one left out. */
+  const inOrder = (what: string, from: number): ((first: number, last: number, entry: number) => void) => {
+    let behind = -1;
+    return (first, last, entry) => {
+      if (first <= behind) wrong.push(`${what}: ${first} comes behind ${behind}`);
+      else if (first > Math.max(from, behind + 1) && zoneOf(first - 1) === "pinned") {
+        wrong.push(`${what}: nothing at ${first - 1}`);
+      }
+      if (first !== CLOCK) judge(what, first, last, entry);
+      behind = last;
+    };
+  };
   const reads = [
     () => {
       for (let i = 0; i < 32; i++) {
@@ -125,13 +138,25 @@ export function read(tree: SharedMapleTree, task: Task): Answer {
     },
     () => {
       const from = place();
-      const to = Math.min(from + 400, SPACE - 2);
-      let behind = -1;
-      for (const { first, last, entry } of tree.entries(from, to)) {
-        if (first <= behind) wrong.push(`entries: ${first} comes behind ${behind}`);
-        if (first !== CLOCK) judge("entries", first, last, entry);
-        behind = last;
+      const visit = inOrder("entries", from);
+      for (const { first, last, entry } of tree.entries(from, windowFrom(from))) visit(first, last, entry);
+    },
+    () => {
+      const from = place();
+      tree.forEachRange(from, windowFrom(from), inOrder("forEachRange", from));
+    },
+    () => {
+      const from = place();
+      const visit = inOrder("scan", from);
+      const scan = tree.scan(from, windowFrom(from), 1 + below(200));
+      while (scan.next() > 0) {
+        for (let i = 0; i < scan.count; i++) visit(scan.first[i]!, scan.last[i]!, scan.entry[i]!);
       }
+    },
+    () => {
+      const indices = Array.from({ length: 32 }, place);
+      const entries = tree.loadMany(indices);
+      for (const [i, index] of indices.entries()) judge("loadMany", index, index, entries[i]!);
     },
     () => {
       const stored = Atomics.load(arena.i32, task.signals + Signal.Clock);
