@@ -35,8 +35,8 @@ export function exactFit(w: WriteState): void {
   if ((from === 0) !== (w.entry === 0)) fixGaps(w, w.leaf, from);
 }
 
-/** Replaces the leaf by an edited copy; the five effects at the top of the file. */
-export function nodeStore(w: WriteState): void {
+/** Replaces the leaf by an edited copy; the five effects at the top of the file. @returns that copy */
+export function nodeStore(w: WriteState): number {
   const { core } = w;
   const parent = core.i32[w.leaf + PARENT]!;
   const built = editedCopy(w);
@@ -48,6 +48,7 @@ export function nodeStore(w: WriteState): void {
   core.markDead(w.leaf);
   core.retire(w.leaf);
   fixGaps(w, node, before);
+  return node;
 }
 
 /** A new leaf with the slots as they will be, copied once: with a list between, a store took 100 ns more. */
@@ -71,7 +72,7 @@ function editedCopy(w: WriteState): number {
 }
 
 /** Copies slots `from` up to but not `to` to slot `at` of another leaf and behind. @returns the slot after them */
-export function copySlots(
+function copySlots(
   i32: Int32Array,
   f64: Float64Array,
   leaf: number,

@@ -6,14 +6,14 @@
  * The leaf of the last such store is remembered. If no other write has happened since and the range lies in it, the
  * way down is saved; so ascending and clustered stores cost a search in one node.
  *
- * In RCU mode the effects are those at the top of leaf-store.ts, in that order: a store of the slot for an exact fit, or
- * else build, publish, dead, defer, gap. The only node is taken before the first of them, so a refusal changes nothing.
+ * In RCU mode leaf-store.ts carries it out. The one node that a node_store needs is taken before its first effect, so a
+ * refusal changes nothing.
  */
 import { buildPart } from "./fill.ts";
 import { leafGap, updateGaps } from "./gap.ts";
-import { clearBehind, gapBelow } from "./items.ts";
+import { gapBelow } from "./items.ts";
 import * as L from "./layout.ts";
-import { copySlots } from "./leaf-store.ts";
+import { exactFit, nodeStore } from "./leaf-store.ts";
 import { spliceChildren } from "./replace.ts";
 import { leafSlotOf, slotOf } from "./walk.ts";
 import type { WriteState } from "./write-state.ts";
@@ -54,74 +54,34 @@ export function quickStore(w: WriteState, first: number, last: number, entry: nu
   w.last = last;
   w.old = old;
   if (rcu) {
-    storeBesideReaders(w, leaf, slot, end, slotMin, slotMax, entry);
+    w.leaf = leaf;
+    w.leafMin = w.hintMin;
+    w.end = end;
+    w.slot = w.slotLast = slot;
+    w.slotMin = slotMin;
+    w.slotMax = w.endPivot = slotMax;
+    w.entry = entry;
+    storeBesideReaders(w);
   } else {
     putInto(i32, f64, leaf, slot, end, slotMin, first, last, entry);
     i32[leaf + META] = end + grow;
     i32[version] = i32[version]! + 2;
+    if (core.gaps && old === 0) shrinkGap(w, i32, f64, leaf, slotMax - slotMin + 1);
   }
   w.hintVersion = core.arena.i32[version]!;
-  if (core.gaps && old === 0) shrinkGap(w, w.hint, slotMax - slotMin + 1);
   return true;
 }
 
-/** In RCU mode: stores `entry` over `[w.first, w.last]`, which lies in one slot of `leaf`. */
-function storeBesideReaders(
-  w: WriteState,
-  leaf: number,
-  slot: number,
-  end: number,
-  slotMin: number,
-  slotMax: number,
-  entry: number,
-): void {
+/** In RCU mode; `w` tells the leaf and the slot that the range lies in. */
+function storeBesideReaders(w: WriteState): void {
   const { core } = w;
   core.writeBegin();
   try {
-    if (w.first === slotMin && w.last === slotMax) core.put(leaf + SLOTS + slot, entry);
-    else w.hint = replaceLeaf(w, leaf, slot, end, slotMin, slotMax, entry);
+    if (w.first === w.slotMin && w.last === w.slotMax) exactFit(w);
+    else w.hint = nodeStore(w);
   } finally {
     core.writeEnd();
   }
-}
-
-/** @returns the leaf that has replaced `leaf` */
-function replaceLeaf(
-  w: WriteState,
-  leaf: number,
-  slot: number,
-  end: number,
-  slotMin: number,
-  slotMax: number,
-  entry: number,
-): number {
-  const { core } = w;
-  const node = core.newNode();
-  const { i32, f64 } = core.arena;
-  const slots = node + SLOTS;
-  const pivots = (node >> 1) + PIVOTS_F64;
-  const old = i32[leaf + SLOTS + slot]!;
-  let count = copySlots(i32, f64, leaf, 0, slot, node, 0);
-  if (w.first > slotMin) {
-    i32[slots + count] = old;
-    f64[pivots + count++] = w.first - 1;
-  }
-  i32[slots + count] = entry;
-  f64[pivots + count++] = w.last;
-  if (w.last < slotMax) {
-    i32[slots + count] = old;
-    f64[pivots + count++] = slotMax;
-  }
-  count = copySlots(i32, f64, leaf, slot + 1, end + 1, node, count);
-  clearBehind(i32, f64, node, LEAF, count);
-  i32[node + META] = count - 1;
-  const parent = i32[leaf + PARENT]!;
-  i32[node + PARENT] = parent;
-  core.publish(parent < 0 ? 0 : parent & NODE_MASK, parent & TAG_MASK, node | LEAF);
-  core.markDead(leaf);
-  // As many nodes as before: nothing to count.
-  core.cache.freeDeferred(leaf);
-  return node;
 }
 
 /** Finds the leaf of `first` and remembers it; `false` if the range leaves it, or there is no node. */
@@ -216,8 +176,7 @@ function appendSplit(w: WriteState, first: number, last: number, entry: number):
 }
 
 /** A run of `run` free indices has become shorter. */
-function shrinkGap(w: WriteState, leaf: number, run: number): void {
-  const { i32, f64 } = w.core.arena;
+function shrinkGap(w: WriteState, i32: Int32Array, f64: Float64Array, leaf: number, run: number): void {
   const parent = i32[leaf + PARENT]!;
   if (parent < 0) return;
   const known = f64[((parent & NODE_MASK) >> 1) + GAPS_F64 + (parent & TAG_MASK)]!;

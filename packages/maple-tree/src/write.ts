@@ -254,7 +254,9 @@ function act(w: WriteState, type: WriteType): void {
     case "slot_store":
       return rewriteInPlace(w);
     case "node_store":
-      return w.core.rcu ? nodeStore(w) : rewriteInPlace(w);
+      if (w.core.rcu) nodeStore(w);
+      else rewriteInPlace(w);
+      return;
     case "new_root":
       return newRoot(w);
     case "rebalance":
