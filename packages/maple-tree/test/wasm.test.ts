@@ -14,7 +14,9 @@ import {
 } from "@faultline/maple-tree";
 import { afterEach, describe, expect, it } from "vitest";
 import { assemble, moduleText } from "../scripts/assemble.ts";
+import * as L from "../src/layout.ts";
 import { DESCENT_HEX } from "../src/wasm/descent.generated.ts";
+import { LIST_MOST } from "../src/wasm/descent.ts";
 
 interface Pair {
   readonly wasm: SharedMapleTree;
@@ -123,6 +125,40 @@ describe.each(CASES)("a tree in WebAssembly memory (%s)", (_, geometry, gaps) =>
     const found = cursors.map((cursor) => [cursor.next(), ...stand(cursor)]);
     expect([found[0], found[2]]).toEqual([found[1], found[3]]);
   });
+});
+
+/** Handles of the leaves, in order, with the last index of each. */
+function leavesOf({ core }: SharedMapleTree): { node: number; last: number }[] {
+  const leaves: { node: number; last: number }[] = [];
+  const collect = (handle: number, last: number): void => {
+    const node = handle & L.NODE_MASK;
+    if ((handle & L.TAG_MASK) === L.NodeType.Leaf) return void leaves.push({ node, last });
+    const end = core.i32[node + L.META]! & 0xff;
+    for (let slot = 0; slot <= end; slot++) {
+      collect(core.i32[node + L.SLOTS + slot]!, core.f64[(node >> 1) + L.PIVOTS_F64 + slot]!);
+    }
+  };
+  collect(core.rootWord, core.maxIndex);
+  return leaves;
+}
+
+it("lists no range of a leaf that is dead, and goes on before it", () => {
+  const { wasm: tree } = pairOf(TEACHING_GEOMETRY, false);
+  for (let n = 0; n < 30; n++) tree.storeRange(n * 10, n * 10 + 9, n + 1);
+  const [one, two] = leavesOf(tree);
+  const { core } = tree;
+  const { list, rangesFrom } = core.descent!;
+  const listed = (from: number): { count: number; last: number } => ({
+    count: rangesFrom(core.rootAddress, from, list * 4, core.maxIndex, LIST_MOST, core.maxIndex),
+    last: core.f64[list >> 1]!,
+  });
+  expect(listed(0).last).toBeGreaterThan(two!.last);
+  // As a writer leaves it, between the publication of its successor and a reader's next look at the parent.
+  const parent = core.i32[two!.node + L.PARENT]!;
+  core.i32[two!.node + L.PARENT] = two!.node;
+  expect(listed(0)).toEqual({ count: (one!.last + 1) / 10, last: one!.last });
+  core.i32[two!.node + L.PARENT] = parent;
+  tree.assertValid();
 });
 
 it("is assembled from the text beside it", async () => {
