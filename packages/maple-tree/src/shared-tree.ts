@@ -508,7 +508,7 @@ export class SharedMapleTree {
     return this.entries();
   }
 
-  /** Every violated invariant, I1 to I13; empty if all is well. Takes the tree's lock. Cost: O(nodes). */
+  /** Every violated invariant, I1 to I14; empty if all is well. Takes the tree's lock. Cost: O(nodes). */
   validate(): Violation[] {
     return this.core.locked(() => validate(this.core));
   }

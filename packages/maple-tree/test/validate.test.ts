@@ -56,6 +56,7 @@ const FAULTS: readonly [name: string, invariants: string[], fault: (t: Broken) =
   ["a leaf ends with an empty range", ["I9", "I10"], ({ i32, a }) => (i32[a + L.SLOTS + endOf(i32, a)] = 0)],
   ["the height is wrong", ["I11"], ({ tree }) => tree.core.setHeight(3)],
   ["two pivots are equal", ["I12"], ({ f64, a }) => (f64[pivot(a, 1)] = f64[pivot(a, 2)]!)],
+  ["a write has not ended", ["I14"], ({ tree, i32 }) => i32[tree.core.header + L.VERSION]!++],
   ["the header counts other nodes", ["I13"], ({ tree, i32 }) => i32[tree.core.header + L.NODES]!++],
 ];
 
