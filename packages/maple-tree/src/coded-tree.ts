@@ -3,12 +3,13 @@
  * a handle means is the codec's business: an index into a table that every agent has, the word of an object in
  * the same arena, a number and some flags.
  */
-import type { CyclicAllocation, CyclicRequest, GapRequest } from "./allocate.ts";
+
 import { MapleError } from "./errors.ts";
 import { MAX_ENTRY, ZERO_ENTRY } from "./geometry.ts";
-import type { IndexRange, Range } from "./ranges.ts";
-import type { StoredRange, ValueRange } from "./value-range.ts";
-import { ZERO } from "./value-table.ts";
+import type { CyclicAllocation, CyclicRequest, GapRequest } from "./search/allocate.ts";
+import type { IndexRange, Range } from "./search/ranges.ts";
+import type { StoredRange, ValueRange } from "./values/value-range.ts";
+import { ZERO } from "./values/value-table.ts";
 
 /** Turns values into entries and back; the same in every agent. */
 export interface ValueCodec<V> {

@@ -1,29 +1,38 @@
 import { Arena } from "@faultline/arena";
-import { type CyclicAllocation, type CyclicRequest, findFree, type GapRequest } from "./allocate.ts";
-import { loadSorted } from "./bulk-load.ts";
-import { copyTree } from "./clone.ts";
 import { TreeCore, type TreeOptions } from "./core.ts";
-import { MapleCursor } from "./cursor.ts";
-import { type DumpOptions, dump } from "./dump.ts";
+import { MapleCursor } from "./cursor/cursor.ts";
+import { LocalCursor } from "./cursor/local-cursor.ts";
 import { checkIndex, checkRange, MapleError } from "./errors.ts";
 import type { StepEvent, WriteEvent } from "./events.ts";
-import { type Explanation, explain } from "./explain.ts";
-import { treeGap } from "./gap.ts";
 import { ZERO_ENTRY } from "./geometry.ts";
 import { type HistoryOptions, listen, type Recorded, TreeHistory } from "./history.ts";
-import { LocalCursor } from "./local-cursor.ts";
-import { checkIndices } from "./lookup-many.ts";
-import { RangeScan, ValueScan } from "./range-scan.ts";
-import { findFrom, findUpTo, gapsOf, type IndexRange, type Range, rangesOf, readRange } from "./ranges.ts";
-import { scan } from "./scan.ts";
+import { type DumpOptions, dump } from "./inspect/dump.ts";
+import { type Explanation, explain } from "./inspect/explain.ts";
+import { type Violation, validate } from "./inspect/validate.ts";
+import { type CyclicAllocation, type CyclicRequest, findFree, type GapRequest } from "./search/allocate.ts";
+import { treeGap } from "./search/gap.ts";
+import { checkIndices } from "./search/lookup-many.ts";
+import { RangeScan } from "./search/range-scan.ts";
+import {
+  findFrom,
+  findUpTo,
+  gapsOf,
+  type IndexRange,
+  type Range,
+  rangesOf,
+  readRange,
+} from "./search/ranges.ts";
+import { scan } from "./search/scan.ts";
+import { isEmpty, lookup } from "./search/walk.ts";
 import { MapleSnapshot } from "./snapshot.ts";
 import { jsonHead, jsonOptions, type TreeJSON } from "./tree-json.ts";
-import { type Violation, validate } from "./validate.ts";
-import type { StoredRange, ValueRange } from "./value-range.ts";
-import { ValueTable, ZERO } from "./value-table.ts";
-import { isEmpty, lookup } from "./walk.ts";
-import { clear, eraseAt, write, writeIfEmpty } from "./write.ts";
-import { WriteState } from "./write-state.ts";
+import type { StoredRange, ValueRange } from "./values/value-range.ts";
+import { ValueScan } from "./values/value-scan.ts";
+import { ValueTable, ZERO } from "./values/value-table.ts";
+import { loadSorted } from "./write/bulk-load.ts";
+import { copyTree } from "./write/clone.ts";
+import { clear, eraseAt, write, writeIfEmpty } from "./write/write.ts";
+import { WriteState } from "./write/write-state.ts";
 
 /** Called for each stored range, both ends inclusive; `false` ends the scan. */
 export type ValueVisitor<V> = (first: number, last: number, value: V) => unknown;

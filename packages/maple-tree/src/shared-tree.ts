@@ -1,35 +1,43 @@
 import { Arena, type ArenaHandle } from "@faultline/arena";
 import type { Agents } from "@faultline/sync";
+import { CodedMapleTree, type ValueCodec } from "./coded-tree.ts";
+import { TreeCore, type TreeOptions } from "./core.ts";
+import { checkEntry, MapleCursor } from "./cursor/cursor.ts";
+import { checkIndex, checkRange, MapleError } from "./errors.ts";
+import type { Recovery, StepEvent, WriteEvent } from "./events.ts";
+import { type Geometry, ZERO_ENTRY } from "./geometry.ts";
+import { type HistoryOptions, listen, type Recorded, TreeHistory } from "./history.ts";
+import { type DumpOptions, dump } from "./inspect/dump.ts";
+import { type Explanation, explain } from "./inspect/explain.ts";
+import { type Violation, validate } from "./inspect/validate.ts";
 import {
   type CyclicAllocation,
   type CyclicRequest,
   checkCyclic,
   findFree,
   type GapRequest,
-} from "./allocate.ts";
-import { loadSorted } from "./bulk-load.ts";
-import { copyTree } from "./clone.ts";
-import { CodedMapleTree, type ValueCodec } from "./coded-tree.ts";
-import { TreeCore, type TreeOptions } from "./core.ts";
-import { checkEntry, MapleCursor } from "./cursor.ts";
-import { type DumpOptions, dump } from "./dump.ts";
-import { checkIndex, checkRange, MapleError } from "./errors.ts";
-import type { Recovery, StepEvent, WriteEvent } from "./events.ts";
-import { type Explanation, explain } from "./explain.ts";
-import { treeGap } from "./gap.ts";
-import { type Geometry, ZERO_ENTRY } from "./geometry.ts";
-import { type HistoryOptions, listen, type Recorded, TreeHistory } from "./history.ts";
-import { checkIndices, lookupMany } from "./lookup-many.ts";
-import { RangeScan } from "./range-scan.ts";
-import { findFrom, findUpTo, gapsOf, type IndexRange, type Range, rangesOf, readRange } from "./ranges.ts";
-import { recover } from "./recover.ts";
-import { type EntryVisitor, scan } from "./scan.ts";
+} from "./search/allocate.ts";
+import { treeGap } from "./search/gap.ts";
+import { checkIndices, lookupMany } from "./search/lookup-many.ts";
+import { RangeScan } from "./search/range-scan.ts";
+import {
+  findFrom,
+  findUpTo,
+  gapsOf,
+  type IndexRange,
+  type Range,
+  rangesOf,
+  readRange,
+} from "./search/ranges.ts";
+import { type EntryVisitor, scan } from "./search/scan.ts";
+import { isEmpty, lookup } from "./search/walk.ts";
 import { MapleSnapshot } from "./snapshot.ts";
 import { jsonHead, jsonOptions, type TreeJSON } from "./tree-json.ts";
-import { type Violation, validate } from "./validate.ts";
-import { isEmpty, lookup } from "./walk.ts";
-import { clear, eraseAt, write, writeIfEmpty } from "./write.ts";
-import { WriteState } from "./write-state.ts";
+import { loadSorted } from "./write/bulk-load.ts";
+import { copyTree } from "./write/clone.ts";
+import { recover } from "./write/recover.ts";
+import { clear, eraseAt, write, writeIfEmpty } from "./write/write.ts";
+import { WriteState } from "./write/write-state.ts";
 
 // A constant of this module, which V8 folds; see layout.ts.
 const RESERVED: number = ZERO_ENTRY;

@@ -7,9 +7,9 @@
  */
 import { checkIndex, checkRange } from "./errors.ts";
 import { type IndexDomain, MAX_INDEX, MAX_INDEX_U32 } from "./geometry.ts";
-import type { IndexRange } from "./ranges.ts";
+import type { IndexRange } from "./search/ranges.ts";
 import { jsonHead, type TreeJSON } from "./tree-json.ts";
-import type { StoredRange, ValueRange } from "./value-range.ts";
+import type { StoredRange, ValueRange } from "./values/value-range.ts";
 
 /** What a snapshot is made of: ranges that tile all indices, in order. */
 export interface SnapshotSource<V> {

@@ -4,7 +4,7 @@
  */
 import { MapleTree } from "@faultline/maple-tree";
 import { META, NODE_MASK, PARENT, PIVOTS_F64, ROOT, SLOTS, TAG_MASK } from "../../src/layout.ts";
-import { leafSlotOf, slotOf } from "../../src/walk.ts";
+import { leafSlotOf, slotOf } from "../../src/search/walk.ts";
 import type { Contestant, RangeMap } from "../range-map.ts";
 
 const [FIRST_PIVOT, FIRST_SLOT, TAG, MASK] = [PIVOTS_F64, SLOTS, TAG_MASK, NODE_MASK] as const;

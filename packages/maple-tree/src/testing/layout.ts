@@ -1,9 +1,9 @@
 import type { Arena } from "@faultline/arena";
 import type { TreeOptions } from "../core.ts";
 import { KERNEL_GEOMETRY, MAX_INDEX } from "../geometry.ts";
-import { gapBelow, Items } from "../items.ts";
 import * as L from "../layout.ts";
 import { SharedMapleTree } from "../shared-tree.ts";
+import { gapBelow, Items } from "../write/items.ts";
 
 /** A node as it shall be: its slots in order, each with its last index (inclusive) and its content. */
 export interface NodeLayout {

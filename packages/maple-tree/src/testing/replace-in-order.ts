@@ -7,12 +7,13 @@
  *   publish before defer    else a reader that comes later still finds the leaf, and no grace period waits for it
  *   dead before defer       else the mark may hit memory that is somebody else's by then
  */
-import { clearBehind } from "../items.ts";
+
 import * as L from "../layout.ts";
-import { editedLeaf } from "../leaf-store.ts";
 import type { SharedMapleTree } from "../shared-tree.ts";
-import { plan } from "../write.ts";
-import { WriteState } from "../write-state.ts";
+import { clearBehind } from "../write/items.ts";
+import { editedLeaf } from "../write/leaf-store.ts";
+import { plan } from "../write/write.ts";
+import { WriteState } from "../write/write-state.ts";
 
 /** An effect of the replacement of a leaf. */
 export type ReplaceEffect = "build" | "publish" | "dead" | "defer";
