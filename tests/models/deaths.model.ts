@@ -4,7 +4,7 @@ import { RobustRwSem } from "@faultline/sync";
 import { type Agents, RobustMutex, RobustSemaphore, RobustSpinLock } from "@faultline/sync/robust";
 import { agentId, agentsOf, fate, MORTAL_WORDS, mortal } from "./mortal.ts";
 import { inOwnMemory } from "./own-memory.ts";
-import { type ModelPair, zeroed } from "./support.ts";
+import { ALL, type ModelPair, zeroed } from "./support.ts";
 
 /** Two words that are equal unless somebody is about to change both. */
 const LEFT = 256;
@@ -178,7 +178,7 @@ function lockPair(name: string, make: Make, bound: number | undefined): ModelPai
 
 export const pairs: readonly ModelPair[] = [
   lockPair("RobustSpinLock", spinLock, undefined),
-  lockPair("RobustMutex", mutex, 1),
+  lockPair("RobustMutex", mutex, undefined),
   lockPair("RobustRwSem", writeLock, 1),
   {
     name: "RobustRwSem: a reader that dies stops no writer",
@@ -192,6 +192,6 @@ export const pairs: readonly ModelPair[] = [
     sound: permits(),
     broken: permits({ tells: false }),
     finds: /nobody wakes|spun on/,
-    limits: { bound: 1 },
+    limits: { bound: 1, full: ALL },
   },
 ];

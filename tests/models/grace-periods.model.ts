@@ -3,7 +3,7 @@ import type { Model } from "@faultline/interleave";
 import { SrcuDomain } from "@faultline/sync";
 import { RcuDomain } from "@faultline/sync/rcu";
 import { agentId, fate, MORTAL_WORDS, mortal } from "./mortal.ts";
-import { type ModelPair, zeroed } from "./support.ts";
+import { ALL, type ModelPair, zeroed } from "./support.ts";
 
 const AGENTS_MAX = 2;
 const POINTER = 64;
@@ -176,7 +176,7 @@ export const pairs: readonly ModelPair[] = [
     sound: srcuModel(sleeper, srcuWriter, awaitSleepers),
     broken: srcuModel(sleeper, srcuTooEarly, awaitSleepers),
     finds: FINDS,
-    limits: { bound: 1 },
+    limits: { bound: 1, full: ALL },
   },
   {
     name: "SrcuDomain: of two sections of an agent each counts",

@@ -3,7 +3,7 @@ import type { Model } from "@faultline/interleave";
 import { Mutex } from "@faultline/sync/mutex";
 import { McsLock, QSpinLock, TicketLock } from "@faultline/sync/spinlock";
 import { counting, givingUp, type LockClass } from "./lock-models.ts";
-import { type ModelPair, zeroed } from "./support.ts";
+import { ALL, type Limits, type ModelPair, zeroed } from "./support.ts";
 
 /** Draws a number, and does not wait for its turn. */
 class JumpsTheQueue extends TicketLock {
@@ -109,7 +109,13 @@ function handoff(Kind: MutexClass): Model<Int32Array> {
 }
 
 /** One of each kind for two threads, for three, and with one that gives up. */
-function exclusion(name: string, Kind: LockClass, Broken: LockClass, Lossy: LockClass): ModelPair[] {
+function exclusion(
+  name: string,
+  Kind: LockClass,
+  Broken: LockClass,
+  Lossy: LockClass,
+  three: Limits = { bound: 2 },
+): ModelPair[] {
   return [
     {
       name: `${name} excludes`,
@@ -128,13 +134,13 @@ function exclusion(name: string, Kind: LockClass, Broken: LockClass, Lossy: Lock
       sound: counting(Kind, 3),
       broken: counting(Broken, 3),
       finds: /nothing that orders them|nobody wakes|spun on/,
-      limits: { bound: 2 },
+      limits: three,
     },
   ];
 }
 
 export const pairs: readonly ModelPair[] = [
-  ...exclusion("TicketLock", TicketLock, JumpsTheQueue, CallsInSilence),
+  ...exclusion("TicketLock", TicketLock, JumpsTheQueue, CallsInSilence, { bound: 2, full: ALL }),
   ...exclusion("McsLock", McsLock, LeavesAlone, LeavesAlone),
   ...exclusion("QSpinLock over nodes", WithNodes, ForgetsTheTail, ForgetsTheTail),
   {
@@ -148,6 +154,5 @@ export const pairs: readonly ModelPair[] = [
     sound: handoff(GivesWay),
     broken: handoff(LetsGo),
     finds: /nothing that orders them|owed it|not locked/,
-    limits: { bound: 2 },
   },
 ];

@@ -8,7 +8,7 @@
 
 import type { Model } from "@faultline/interleave";
 import { type Agents, RobustMutex, RobustSemaphore, RobustSpinLock } from "@faultline/sync/robust";
-import { expectWord, increment, type ModelPair, zeroed } from "./support.ts";
+import { ALL, expectWord, increment, type ModelPair, zeroed } from "./support.ts";
 
 const VICTIM = 1024;
 const REAPER = 1025;
@@ -244,7 +244,7 @@ export const pairs: readonly ModelPair[] = [
     sound: counting(spinLock, 3),
     broken: counting(making(LooksThenTakes), 3),
     finds: /nothing that orders them|EPERM/,
-    limits: { bound: 2 },
+    limits: { bound: 2, full: ALL },
   },
   {
     name: "RobustSpinLock, whose owner dies, and others look around",
@@ -292,7 +292,7 @@ export const pairs: readonly ModelPair[] = [
     sound: dying(strict, AS_OWNER, true),
     broken: dying(making(WakesNobody, 0), AS_OWNER, true),
     finds: /nobody wakes/,
-    limits: { bound: 2 },
+    limits: { bound: 2, full: ALL },
   },
   {
     name: "RobustMutex, whose owner dies before two others",

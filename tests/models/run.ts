@@ -8,7 +8,7 @@
 import { parseArgs } from "node:util";
 import { type CheckOptions, check, type Model, type Report, reportText } from "@faultline/interleave";
 import { PAIRS } from "./all.ts";
-import type { Limits, ModelPair, Twin } from "./support.ts";
+import { ALL, type Limits, type ModelPair, type Twin } from "./support.ts";
 
 function refuse(message: string): never {
   console.error(message);
@@ -35,7 +35,7 @@ const total = { executions: 0, ms: 0, twins: 0, found: 0 };
 
 function preemptionsOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  if (text === "all") return Number.POSITIVE_INFINITY;
+  if (text === "all") return ALL;
   const count = Number(text);
   if (!Number.isInteger(count) || count < 0)
     refuse(`--preemptions must be all or an integer >= 0, got ${text}`);
@@ -66,14 +66,14 @@ async function checked(model: Model<Int32Array>, options: CheckOptions): Promise
 /** How far the search for a violation of what is sound goes. */
 function extentOf({ limits }: ModelPair): CheckOptions {
   const most = preemptions ?? boundOf(limits);
-  const bound = most === Number.POSITIVE_INFINITY ? {} : { bound: most };
+  const bound = most === ALL ? {} : { bound: most };
   const isWide = isFull || preemptions !== undefined;
   return { ...timeLimit, ...bound, ...(isWide && { maxExecutions: Number.MAX_SAFE_INTEGER }) };
 }
 
-/** Most preemptions, infinity for all interleavings. */
+/** Most preemptions. */
 function boundOf(limits: Limits | undefined): number {
-  if (limits === undefined) return Number.POSITIVE_INFINITY;
+  if (limits === undefined) return ALL;
   return isFull ? (limits.full ?? limits.bound + 1) : limits.bound;
 }
 

@@ -1,7 +1,7 @@
 // RwSem: who is let in before whom is what the policy says.
 import type { Model } from "@faultline/interleave";
 import { RwSem, type RwSemPolicy } from "@faultline/sync";
-import { type ModelPair, zeroed } from "./support.ts";
+import { ALL, type ModelPair, zeroed } from "./support.ts";
 
 const WRITTEN = RwSem.WORDS;
 
@@ -70,6 +70,6 @@ export const pairs: readonly ModelPair[] = [
     sound: readerFirst("reader-pref"),
     broken: readerFirst("fair-fifo"),
     finds: STAYS_OUT,
-    limits: { bound: 2 },
+    limits: { bound: 2, full: ALL },
   },
 ];

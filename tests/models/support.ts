@@ -27,11 +27,17 @@ export interface Twin {
   readonly finds: RegExp;
 }
 
+/** No bound: all interleavings. */
+export const ALL: number = Number.POSITIVE_INFINITY;
+
 /** How far the search goes. */
 export interface Limits {
   /** Most preemptions, in the normal test command. */
   readonly bound: number;
-  /** The same of `pnpm model --full`, infinity for all interleavings. Default: one more. */
+  /**
+   * The same of `pnpm model --full`, or {@link ALL}. Default: one more, where all interleavings have not come to an end
+   * within some minutes, or where there is none, since waiters that look around every so often may do so for ever.
+   */
   readonly full?: number;
 }
 
