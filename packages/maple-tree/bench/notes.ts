@@ -49,7 +49,7 @@ const REASONS: Readonly<Record<string, readonly Why[]>> = {
   ],
   "W3 iterate, local": [bare("a cursor stores its place at each step"), inC("the rest is memory")],
   "W3 iterate, shared": [bare("a cursor stores its place at each step"), inC("the rest is memory")],
-  "W3 scan, local": [bare("a scan copies ranges into arrays, from which they are read")],
+  "W3 scan, local": [bare("forEachRange() makes a call for each range, and looks whether it has written")],
   "W3 scan, shared": [bare("a scan copies ranges into arrays, from which they are read")],
   "W4 window of 100, local": [
     bare("a scan copies ranges into arrays, from which they are read"),
