@@ -193,8 +193,8 @@ export class Region {
 }
 
 /**
- * Words that a buffer of `words` grows by: below 16 MiB by as many, then by an eighth. So little of a large buffer is not used
- * yet; and an unshared one, which is copied to grow, has been copied nine times over at most.
+ * Words that a buffer of `words` grows by: below 16 MiB as many, from there on an eighth. So a large buffer has little
+ * that is not used yet; and an unshared one, which is copied to grow, has been copied nine times over at most.
  */
 function growth(words: number): number {
   return words < DOUBLED_BELOW ? words : L.roundUp(words >> 3, L.PAGE_BYTES / 4);
