@@ -95,9 +95,10 @@ export function insertAscending(map: RangeMap, { n, start, end }: Layout): Range
 }
 
 /*
- * The maps built last, without and with gaps. When the last object of a class is collected V8 forgets the class's
- * layout, and throws away all code that was optimized for it; with no map alive between two builds every round
- * began with cold code, and a random insert took twice the time. A program that uses maps has one.
+ * The maps of the round before, without and with gaps, and with what they were asked for. When the last object of a
+ * class is collected V8 forgets the class's layout, and throws away all code that was optimized for it; with no map
+ * alive between two builds every round began with cold code, and a random insert took twice the time. A program that
+ * uses maps has one.
  */
 const kept: Map<boolean, RangeMap> = new Map();
 
@@ -115,7 +116,6 @@ export function* round(
   const build = (gaps: boolean, random: boolean): RangeMap => {
     const map = contestant.make(gaps);
     batch(map, () => (random ? insertRandom(map, inputs) : insertAscending(map, layout)));
-    kept.set(gaps, map);
     return map;
   };
   const inserts = (workload: string, random: boolean): Sample => {
@@ -137,6 +137,7 @@ export function* round(
   if (takes("W3 scan")) yield iterate("W3 scan", n, () => map.scan?.() ?? map.sum());
   if (takes("W4 window of 100")) yield windows(map, layout);
   if (takes("W5 overwrite")) yield overwrites(map, layout);
+  kept.set(false, map);
   if (takes("W1 bulk load") && contestant.bulk !== undefined) yield bulkLoad(contestant.bulk, layout);
   if (!takes("W6 gap easy low") && !takes("W7 churn")) return;
   const gapped = build(true, random);
@@ -147,6 +148,7 @@ export function* round(
     }
   }
   if (takes("W7 churn")) yield churn(gapped, layout);
+  kept.set(true, gapped);
 }
 
 function timed(fn: () => void): number {
