@@ -157,6 +157,26 @@ function counting(make: Make, threads: number): Model<Int32Array> {
   };
 }
 
+/**
+ * One holds it from the start and gives it back; of two others one is the first to wait, and the other may come before it
+ * after all.
+ */
+function overtaking(make: Make): Model<Int32Array> {
+  const { threads } = counting(make, 2);
+  return {
+    setup: () => {
+      const words = zeroed(WORDS);
+      make(words, REAPER, true).lock();
+      return words;
+    },
+    threads: [(words) => make(words, REAPER, true).unlock(), ...threads],
+    after: (words) => {
+      make(words, SURVIVOR, true).validate();
+      expectWord(words, COUNT, 2, "the count");
+    },
+  };
+}
+
 /** The first may give up at any moment; whether it does or not, the others are not left asleep. */
 function givingUp(make: Make, patient: number): Model<Int32Array> {
   const { setup, threads } = counting(make, patient);
@@ -259,6 +279,13 @@ export const pairs: readonly ModelPair[] = [
     broken: counting(making(LooksAtNobody), 3),
     finds: /nobody wakes/,
     limits: { bound: 2 },
+  },
+  {
+    name: "RobustMutex, whose first waiter is overtaken",
+    sound: overtaking(mutex),
+    broken: overtaking(making(LooksAtNobody)),
+    finds: /nobody wakes/,
+    isLong: true,
   },
   {
     name: "RobustMutex, with a thread that gives up",

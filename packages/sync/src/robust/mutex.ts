@@ -195,7 +195,7 @@ export class RobustMutex extends OwnedLock {
       for (let wakeUps = 0; ; wakeUps++) {
         slots.prepareSleep(slot);
         const isFirst = slots.head() === slot;
-        isTaken = this.#mustSleep() ? false : isFirst && this.take(WAITERS);
+        isTaken = this.#takeOrMark(isFirst);
         if (isTaken) return true;
         const isOwed = isFirst && wakeUps >= this.#handoffAfter;
         if (isOwed) Atomics.store(this.words, this.state + OWED, ticket);
@@ -207,6 +207,20 @@ export class RobustMutex extends OwnedLock {
       // A wake-up meant for the first may have come to this one, which leaves without the lock.
       if (!isTaken) this.#wakeFirst();
     }
+  }
+
+  /**
+   * Takes it as the first waiter, or has its owner see that somebody waits: if another comes first after all, its word does
+   * not say so yet. Who is not the first leaves that to the first.
+   *
+   * @returns whether it has been taken
+   */
+  #takeOrMark(isFirst: boolean): boolean {
+    while (!this.#mustSleep()) {
+      if (!isFirst) return false;
+      if (this.take(WAITERS)) return true;
+    }
+    return false;
   }
 
   /** Is there a living owner, who will see WAITERS? Then a waiter may sleep. */
