@@ -261,16 +261,11 @@ export class CursorPlace {
     return entry;
   }
 
-  /**
-   * {@link quickNext} among writers: see `#listed`. A plain load of the version tells of every write that happened
-   * before this step (its own agent's, or one it has synchronized with); beside any other the step may as well be the
-   * one that came first.
-   */
+  /** {@link quickNext} among writers: see `#listed`. */
   #nextOfList(max: number): number {
     const { core } = this;
     const descent = core.descent!;
-    // interleave: intended race - see above
-    const current = descent.listOwner === this && this.version === core.arena.i32[core.header + VERSION]!;
+    const current = descent.listOwner === this && this.version === descent.load(core.versionAddress);
     if ((!current || this.#listAt === this.#listCount) && !this.#fillList(descent)) return 0;
     const at = this.#listAt;
     const list = descent.list >> 1;

@@ -57,7 +57,7 @@ export function adopt(core: TreeCore, handle: number): void {
     if (i32[word] === (node | slot)) {
       adopt(core, child);
     } else {
-      core.adopt(child & NODE_MASK, node | slot);
+      core.put(word, node | slot);
       if (core.observed) core.step({ what: "adopt", node: child & NODE_MASK, parent: node, slot });
     }
   }
