@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { RobustMutex } from "../src/index.ts";
 import { FakeAgents } from "./support/fake-agents.ts";
 
@@ -200,6 +200,35 @@ describe("RobustMutex", () => {
     expect(await second).toBe(true);
     mutex.unlock();
     expect(words[0]).toBe(0);
+  });
+
+  it("tells the next owner that somebody waits if that one comes before the first waiter after all", async () => {
+    const mutex = make();
+    agents.as(BOB, () => mutex.lock());
+    agents.self = ANN;
+    const compareExchange = Atomics.compareExchange;
+    // What others do right before each of ANN's exchanges of STATE: when she is about to tell BOB, and to take it.
+    const meanwhile = [
+      () => agents.as(BOB, () => mutex.unlock()),
+      () => agents.as(EVE, () => expect(mutex.tryLock()).toBe(true)),
+    ];
+    const spy = vi.spyOn(Atomics, "compareExchange").mockImplementation(((
+      array: Int32Array,
+      at,
+      from,
+      to,
+    ) => {
+      if (at === 0 && mutex.waiterCount === 1 && agents.self === ANN) meanwhile.shift()?.();
+      return compareExchange(array, at, from, to);
+    }) as typeof Atomics.compareExchange);
+    const waiter = mutex.lockAsync();
+    spy.mockRestore();
+    expect(meanwhile).toEqual([]);
+    expect(words[0]).toBe(EVE | WAITERS);
+    agents.as(EVE, () => mutex.unlock());
+    expect(await waiter).toBe(true);
+    mutex.unlock();
+    mutex.validate();
   });
 
   it("is left as it was by a timeout", () => {
