@@ -4,7 +4,7 @@
  *   node: 96 words (384 bytes, six cache lines), 32-word aligned
  *   word  0        1        4 … 31              32 … 87                        88 … 95
  *        ┌────────┬────────┬───────────────────┬──────────────────────────────┬─────────┐
- *        │ parent │ meta   │ slot 0 … slot 27  │ pivot 0 … pivot 27 (Float64) │  ∞ … ∞  │   leaf, range
+ *        │ parent │ meta   │ slot 0 … slot 27  │ pivot 0 … pivot 27 (Float64) │ not used│   leaf, range
  *        └────────┴────────┴───────────────────┴──────────────────────────────┴─────────┘
  *                          │ slot 0 … slot 15  │ pivot 0 … 15   │ gap 0 … gap 15        │   allocation (arange)
  *                           4 … 19              32 … 63          64 … 95
@@ -16,8 +16,8 @@
  * handle   node word | type; the low five bits of a node word are zero. A handle says what it points to, so a
  *          reader needs no depth
  * pivot    last index of the slot, inclusive. Slot i covers pivot[i-1]+1 … pivot[i]
- *          Behind the last used slot all pivots are Infinity, up to word 95: a search looks at any of
- *          them without asking how many there are. Four pivots are half a cache line
+ *          Behind the last used slot all pivots are Infinity: a search looks at any of them without asking
+ *          how many there are. Four pivots are half a cache line
  * gap      longest run of free indices below the slot
  *
  * Two things differ from the kernel's nodes. The last used slot always has its pivot, equal to the largest
@@ -55,8 +55,6 @@ export const META = 1;
 export const SLOTS = 4;
 /** First pivot, in words and as an index into a Float64Array. */
 export const PIVOTS: number = SLOTS + SLOTS_MAX;
-/** Pivots of a leaf or range node with the Infinities behind them. */
-export const PIVOTS_ROOM = 32;
 export const PIVOTS_F64: number = PIVOTS / 2;
 /** First gap of an allocation node. */
 export const GAPS: number = PIVOTS + 2 * ARANGE_SLOTS_MAX;

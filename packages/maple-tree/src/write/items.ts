@@ -10,18 +10,7 @@ import { leafGap, nodeGap } from "../search/gap.ts";
 import { endOf } from "../search/path.ts";
 
 // V8 folds constants of the module itself, but loads imported ones each time; see layout.ts.
-const {
-  ARANGE_SLOTS_MAX,
-  GAPS_F64,
-  META,
-  NODE_MASK,
-  PARENT,
-  PIVOTS_F64,
-  PIVOTS_ROOM,
-  SLOTS,
-  SLOTS_MAX,
-  TAG_MASK,
-} = L;
+const { ARANGE_SLOTS_MAX, GAPS_F64, META, NODE_MASK, PARENT, PIVOTS_F64, SLOTS, SLOTS_MAX, TAG_MASK } = L;
 const LEAF: typeof L.NodeType.Leaf = L.NodeType.Leaf;
 const ARANGE: typeof L.NodeType.Arange = L.NodeType.Arange;
 
@@ -152,11 +141,12 @@ export function clearBehind(
   count: number,
 ): void {
   const arange = type === ARANGE;
+  const room = arange ? ARANGE_SLOTS_MAX : SLOTS_MAX;
   const slots = node + SLOTS;
   const pivots = (node >> 1) + PIVOTS_F64;
-  for (let s = count; s < (arange ? ARANGE_SLOTS_MAX : SLOTS_MAX); s++) i32[slots + s] = 0;
-  for (let s = count; s < (arange ? ARANGE_SLOTS_MAX : PIVOTS_ROOM); s++) f64[pivots + s] = Infinity;
-  if (arange) for (let s = count; s < ARANGE_SLOTS_MAX; s++) f64[(node >> 1) + GAPS_F64 + s] = 0;
+  for (let s = count; s < room; s++) i32[slots + s] = 0;
+  for (let s = count; s < room; s++) f64[pivots + s] = Infinity;
+  if (arange) for (let s = count; s < room; s++) f64[(node >> 1) + GAPS_F64 + s] = 0;
 }
 
 /** Gap below a node: its widest empty slot, or its largest gap; 0 in a tree without gaps. */
