@@ -1,9 +1,5 @@
 /*
- * `pnpm model [--full] [--preemptions N|all] [--minutes M] [PART OF A NAME]`: the models on the command line, with what
- * each cost in processor time. Those with too many interleavings have a bound on preemptions, with `--full` a wider one
- * or none, with `--preemptions` that one; and with `--full` there are models that add to smaller ones of the same what
- * costs much. `--minutes` is the most that each may take. Exit code 0 if all hold as far as the search went, 1 if not,
- * 2 for misuse.
+ * The models on the command line, with what each cost in processor time: see USAGE.
  */
 import { parseArgs } from "node:util";
 import { type CheckOptions, check, type Model, type Report, reportText } from "@faultline/interleave";
@@ -15,14 +11,36 @@ function refuse(message: string): never {
   process.exit(2);
 }
 
-const { values, positionals } = parseArgs({
-  options: {
-    full: { type: "boolean", default: false },
-    preemptions: { type: "string" },
-    minutes: { type: "string" },
-  },
-  allowPositionals: true,
-});
+const USAGE = `pnpm model [--full] [--preemptions N|all] [--minutes M] [PART OF A NAME]
+
+Those with too many interleavings have a bound on preemptions.
+  --full           a wider bound, or none; and models that add to smaller ones of the same what costs much
+  --preemptions N  this bound for all of them; all: none
+  --minutes M      the most that each may take
+Exit code 0 if all hold as far as the search went, 1 if not, 2 for misuse.`;
+
+function argumentsOf(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        full: { type: "boolean", default: false },
+        preemptions: { type: "string" },
+        minutes: { type: "string" },
+        help: { type: "boolean", default: false },
+      },
+      allowPositionals: true,
+    });
+  } catch (error) {
+    return refuse(`${String(error)}\n\n${USAGE}`);
+  }
+}
+
+const { values, positionals } = argumentsOf(process.argv.slice(2));
+if (values.help) {
+  console.log(USAGE);
+  process.exit(0);
+}
 const isFull = values.full;
 const preemptions = preemptionsOf(values.preemptions);
 const timeLimit = minutesOf(values.minutes);

@@ -35,8 +35,8 @@ export interface Limits {
   /** Most preemptions, in the normal test command. */
   readonly bound: number;
   /**
-   * The same of `pnpm model --full`, or {@link ALL}. Default: one more, where all interleavings have not come to an end
-   * within some minutes, or where there is none, since waiters that look around every so often may do so for ever.
+   * The same of `pnpm model --full`. {@link ALL} where that has come to an end within some minutes; default: one more.
+   * Some can have none: a waiter that looks around every so often may do so for ever while others get no turn.
    */
   readonly full?: number;
 }

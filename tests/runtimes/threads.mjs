@@ -22,7 +22,7 @@ function increment(words) {
 
 async function race(memory) {
   const words = memory?.words() ?? new Int32Array(new SharedArrayBuffer(8192));
-  const tree = SharedMapleTree.create(Arena.create({ shared: true }));
+  const tree = SharedMapleTree.create(Arena.create({ shared: true, wasm: memory !== undefined }));
   for (let n = 0; n < 1000; n++) tree.storeRange(10 * n, 10 * n + 9, n + 1);
   const data = { memory: memory?.handle(), buffer: memory ? undefined : words.buffer, tree: tree.handle() };
   const workers = [0, 1].map(() => new Worker(new URL(import.meta.url), { workerData: data }));
