@@ -212,15 +212,12 @@ describe("RobustMutex", () => {
       () => agents.as(BOB, () => mutex.unlock()),
       () => agents.as(EVE, () => expect(mutex.tryLock()).toBe(true)),
     ];
-    const spy = vi.spyOn(Atomics, "compareExchange").mockImplementation(((
-      array: Int32Array,
-      at,
-      from,
-      to,
-    ) => {
+    const exchange = (array: Int32Array, at: number, from: number, to: number): number => {
       if (at === 0 && mutex.waiterCount === 1 && agents.self === ANN) meanwhile.shift()?.();
       return compareExchange(array, at, from, to);
-    }) as typeof Atomics.compareExchange);
+    };
+    const spy = vi.spyOn(Atomics, "compareExchange");
+    spy.mockImplementation(exchange as unknown as typeof Atomics.compareExchange);
     const waiter = mutex.lockAsync();
     spy.mockRestore();
     expect(meanwhile).toEqual([]);
